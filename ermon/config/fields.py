@@ -15,7 +15,7 @@ from netaddr import IPAddress
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Strict, WithJsonSchema
 
 from ermon.model import communities
-from ermon.model.inventory import Service
+from ermon.model.inventory import Service, View
 from ermon.model.prefixes import Address, Prefix, parse_address, parse_prefix, supernet
 from ermon.model.routes import Community
 from ermon.model.text import (
@@ -139,6 +139,20 @@ def _parse_address(value: object) -> Address:
     return address
 
 
+def _parse_ipv4_address(value: object) -> Address:
+    address = _parse_address(value)
+    if address.version != 4:
+        raise ValueError(f"must be an IPv4 address, not {address}; the IPv6 one belongs under ipv6")
+    return address
+
+
+def _parse_ipv6_address(value: object) -> Address:
+    address = _parse_address(value)
+    if address.version != 6:
+        raise ValueError(f"must be an IPv6 address, not {address}; the IPv4 one belongs under ipv4")
+    return address
+
+
 def _parse_session_address(value: object) -> Address:
     """Read an address that one end of a TCP session can have."""
     address = _parse_address(value)
@@ -151,15 +165,19 @@ def _parse_session_address(value: object) -> Address:
     return address
 
 
+_ENDPOINT = re.compile(r"(?:([^\s:\[\]]+)|\[([0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)\]):([0-9]{1,5})")
+
+
 def _parse_endpoint(value: object) -> tuple[str, int]:
     """An address of this machine and a port; an IPv6 address in brackets (RFC 3986 section 3.2.2)."""
     text = _text(value, "an address and a port such as 192.0.2.10:11019 or '[2001:db8::10]:11019'")
-    host, colon, port = text.rpartition(":")
-    if not colon or not re.fullmatch("[0-9]{1,5}", port) or (":" in host) != (host[:1] + host[-1:] == "[]"):
+    found = _ENDPOINT.fullmatch(text)
+    if found is None:
         raise ValueError(
             f"{show(text)} is not an address and a port; write 192.0.2.10:11019 or '[2001:db8::10]:11019'"
         )
-    return str(_parse_address(host.strip("[]"))), _whole(int(port), 1, 65535, "a TCP port")
+    host, host6, port = found.groups()
+    return str(_parse_address(host or host6)), _whole(int(port), 1, 65535, "a TCP port")
 
 
 _DISTINGUISHER = re.compile(
@@ -175,8 +193,8 @@ def _parse_distinguisher(value: object) -> bytes:
         asn, address, number, octets = found.groups()
         if octets is not None:
             return bytes.fromhex(octets)
-        if address is not None and int(number) <= 0xFFFF:
-            return b"\0\1" + _parse_address(address).value.to_bytes(4, "big") + int(number).to_bytes(2, "big")
+        if address is not None and _is_address(address) and int(number) <= 0xFFFF:
+            return b"\0\1" + parse_address(address).value.to_bytes(4, "big") + int(number).to_bytes(2, "big")
         if asn is not None and int(asn) <= 0xFFFF and int(number) <= 0xFFFFFFFF:
             return b"\0\0" + int(asn).to_bytes(2, "big") + int(number).to_bytes(4, "big")
         if asn is not None and int(asn) <= 0xFFFFFFFF and int(number) <= 0xFFFF:
@@ -184,6 +202,14 @@ def _parse_distinguisher(value: object) -> bytes:
     raise ValueError(
         f"{show(text)} is not a route distinguisher; write '64500:7', '192.0.2.1:7', or its 8 octets as 0x0000fbf400000007"
     )
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parse_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _parse_router_id(value: object) -> str:
@@ -280,6 +306,18 @@ def _parse_source(value: object) -> str:
     return _check_url(text, scheme)
 
 
+_VIEWS = (View.EDGE_TABLE, View.TO_MICROSOFT, View.TO_INTERNET, View.INTERNET, View.SEGMENT)
+
+
+def _parse_view(value: object) -> View:
+    """The views of the feeds that a file names; those of BMP follow from its links and uplinks."""
+    if isinstance(value, str) and value in {View.FROM_MICROSOFT, View.FROM_INTERNET}:
+        raise ValueError(f"{value} is what a router reports by BMP; remove the feed, and give the router bmp")
+    if not isinstance(value, str) or value not in _VIEWS:
+        raise ValueError(f"must be {', '.join(_VIEWS[:-1])} or {_VIEWS[-1]}, not {show(value)}")
+    return View(value)
+
+
 def _parse_boolean(value: object) -> bool:
     if not isinstance(value, bool):
         raise ValueError(f"must be true or false, not {show(value)}")  # noqa: TRY004  # as above
@@ -336,9 +374,11 @@ AnyNetwork = Annotated[Prefix, PlainValidator(parse_any_prefix), _PREFIX_SCHEMA]
 Ipv4Network = Annotated[Prefix, PlainValidator(_parse_ipv4_network), _PREFIX_SCHEMA]
 Ipv6Network = Annotated[Prefix, PlainValidator(_parse_ipv6_network), _PREFIX_SCHEMA]
 HostAddress = Annotated[Address, PlainValidator(_parse_address), _ADDRESS_SCHEMA]
+Ipv4Address = Annotated[Address, PlainValidator(_parse_ipv4_address), _ADDRESS_SCHEMA]
+Ipv6Address = Annotated[Address, PlainValidator(_parse_ipv6_address), _ADDRESS_SCHEMA]
 SessionAddress = Annotated[Address, PlainValidator(_parse_session_address), _ADDRESS_SCHEMA]
 Endpoint = Annotated[
-    tuple[str, int], PlainValidator(_parse_endpoint), _schema("string", pattern=r"^\S+:[0-9]{1,5}$")
+    tuple[str, int], PlainValidator(_parse_endpoint), _schema("string", pattern=f"^(?:{_ENDPOINT.pattern})$")
 ]
 """An address and a TCP port of this machine."""
 Distinguisher = Annotated[
@@ -363,6 +403,9 @@ Count = Annotated[
     _schema("integer", minimum=1, maximum=1_000_000_000),
 ]
 ByteSize = Annotated[int, PlainValidator(_parse_bytes), _schema("string", pattern=f"^{_SIZE.pattern}$")]
+FeedView = Annotated[
+    View, PlainValidator(_parse_view), WithJsonSchema({"enum": [str(view) for view in _VIEWS]})
+]
 Percent = Annotated[float, PlainValidator(_parse_percent), _schema("number", exclusiveMinimum=0, maximum=100)]
 Boolean = Annotated[bool, PlainValidator(_parse_boolean), _schema("boolean")]
 Name = Annotated[str, PlainValidator(_parse_name), _schema("string", pattern=f"^{_NAME.pattern}$")]

@@ -13,7 +13,7 @@ from typing import Any
 from ermon.checks.catalogue import CATALOGUE
 from ermon.config.circuits import CircuitEntry, LinkEntry, ReceiveSection, SourceEntry
 from ermon.config.feeds import cautions_about_feeds, complaints_about_feeds
-from ermon.config.monitored import cautions_about_bmp, complaints_about_bmp
+from ermon.config.monitored import cautions_about_bmp, complaints_about_bmp, names_of_sessions, unheard
 from ermon.config.problems import Complaint, advice
 from ermon.config.receivers import cautions_about_receivers, complaints_about_receivers
 from ermon.config.schema import CollectorSection, Draft, ExceptionEntry, MaintenanceEntry, PoolEntry
@@ -43,6 +43,8 @@ def unknown_names(data: Mapping[str, Any]) -> Iterator[Complaint]:
         yield from _unless_known((*path, "uplink"), entry.get("uplink"), "an uplink", uplinks)
         yield from _unless_known((*path, "segment"), entry.get("segment"), "a segment", segments)
         yield from _unknown_link(circuits, declared, path, entry)
+    yield from _without_feeds(data)
+    yield from unheard(data)
     groups = (
         None
         if circuits is None
@@ -52,13 +54,25 @@ def unknown_names(data: Mapping[str, Any]) -> Iterator[Complaint]:
     for at, entry in enumerate(windows if isinstance(windows, list) else ()):
         if isinstance(entry, dict):
             path = ("maintenance", at)
-            feeds = _declared(data, "feeds")
-            yield from _unless_known((*path, "feed"), entry.get("feed"), "a feed", feeds)
+            yield from _unless_known((*path, "feed"), entry.get("feed"), "a feed", _feeds(data))
             yield from _unless_known((*path, "router"), entry.get("router"), "a router", routers)
             yield from _unless_known((*path, "uplink"), entry.get("uplink"), "an uplink", uplinks)
             yield from _unless_known((*path, "segment"), entry.get("segment"), "a segment", segments)
             yield from _unless_known((*path, "group"), entry.get("group"), "a group of circuits", groups)
             yield from _unknown_link(circuits, declared, path, entry)
+
+
+def _without_feeds(data: Mapping[str, Any]) -> Iterator[Complaint]:
+    """The file must have a feed of its own, or a session that a router reports by BMP."""
+    if data.get("feeds", {}) != {} or any(names_of_sessions(data)):
+        return
+    if _declared(data, "circuits") is None and any("bmp" in entry for _, entry in _entries(data, "routers")):
+        return  # the links of that router are not known
+    missing = "must not be empty; add at least one" if "feeds" in data else f"is missing; add it: {_FEEDS}"
+    yield Complaint(("feeds",), f"{missing}, or bmp under a router with links")
+
+
+_FEEDS = "BGP sessions from routers to ermon, by name"
 
 
 def _unknown_link(
@@ -91,8 +105,14 @@ def _entries(data: Mapping[str, Any], section: str) -> Iterator[tuple[str, Mappi
 
 def _declared(data: Mapping[str, Any], section: str) -> Collection[str] | None:
     """Return the names that a section declares; ``None`` if the section is invalid, or is required and missing."""
-    found = data.get(section, None if section in {"circuits", "feeds", "links"} else {})
+    found = data.get(section, None if section in {"circuits", "links"} else {})
     return found.keys() if isinstance(found, dict) else None
+
+
+def _feeds(data: Mapping[str, Any]) -> Collection[str] | None:
+    """Return the names of all feeds, also of those that routers report by BMP."""
+    listed = _declared(data, "feeds")
+    return None if listed is None else {*listed, *names_of_sessions(data)}
 
 
 def _routers(data: Mapping[str, Any]) -> Collection[str] | None:

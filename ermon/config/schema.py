@@ -24,10 +24,13 @@ from ermon.config.fields import (
     Duration,
     End,
     Endpoint,
+    FeedView,
     HoldTime,
     Hops,
     HostAddress,
     HostAddresses,
+    Ipv4Address,
+    Ipv6Address,
     Line,
     Name,
     Network,
@@ -43,7 +46,7 @@ from ermon.config.fields import (
 from ermon.config.receivers import AlertmanagerSection, WebhookEntry
 from ermon.config.shape import Alone, Section
 from ermon.model.communities import MICROSOFT_ASN
-from ermon.model.inventory import InternetUse, View
+from ermon.model.inventory import InternetUse
 from ermon.model.settings import Severity
 
 KNOWN_CHECKS: Mapping[str, Mapping[str, Parameter]] = {
@@ -109,9 +112,9 @@ class CollectorSection(Section):
 class BmpPeerEntry(Section):
     """Microsoft's end of a link, as the router reports it."""
 
-    ipv4: HostAddress | None = None
+    ipv4: Ipv4Address | None = None
     """Its IPv4 address. Default: the second host of the link's subnet."""
-    ipv6: HostAddress | None = None
+    ipv6: Ipv6Address | None = None
     """Its IPv6 address. Default: the second host of the link's subnet6."""
     rd: Distinguisher | None = None
     """Route distinguisher of the VRF that the session is in. Default: any."""
@@ -204,7 +207,7 @@ class SegmentEntry(Section):
 class FeedEntry(Section):
     """One BGP session from a router to ermon."""
 
-    view: Literal[View.EDGE_TABLE, View.TO_MICROSOFT, View.TO_INTERNET, View.INTERNET, View.SEGMENT]
+    view: FeedView
     """Which table its routes are: the router's own table, what it advertises to Microsoft or to an internet uplink,
     the internet's table, or a segment's table."""
     peer: SessionAddress

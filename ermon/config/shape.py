@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import difflib
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin
@@ -151,7 +150,7 @@ class ShapeErrors:
                 kind = "a check" if path[0] == "checks" and len(path) == 2 else "a known key"
                 return f"is not {kind}; {advice(str(path[-1]), self._known(path))}"
             case "literal_error" | "enum":
-                return f"must be {_choices(error['ctx']['expected'])}, not {show(given)}"
+                return f"must be {error['ctx']['expected'].replace(chr(39), '')}, not {show(given)}"
             case "too_short":
                 return "must not be empty; add at least one"
             case kind if kind in _EXPECTED:
@@ -237,11 +236,6 @@ def _bare(annotation: Any) -> Any:
             annotation = next(each for each in get_args(annotation) if each is not type(None))
         else:
             return annotation
-
-
-def _choices(expected: str) -> str:
-    """Write what pydantic would have taken without its quotes, and members of enumerations by their values."""
-    return re.sub(r"<[^<>:]*: ([^<>]*)>", r"\1", expected).replace("'", "")
 
 
 def _take_out(data: Any, path: KeyPath) -> bool:
