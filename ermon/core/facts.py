@@ -24,7 +24,7 @@ from ermon.checks.subject import RouteGroup
 from ermon.checks.topics import SHUT, STALE, Counted, GroupKey, RouteSet, Topic
 from ermon.core.coverage import ExpectedPrefixes
 from ermon.core.drain import DrainMemory, DrainRules, LinkDrain, Marks, PathMarks
-from ermon.core.horizons import OWN, Horizons, Owner
+from ermon.core.horizons import OWN, Horizons, Owner, of_links
 from ermon.core.levels import Level
 from ermon.core.listening import Listening
 from ermon.core.maintenance import Coverage
@@ -36,7 +36,6 @@ from ermon.core.timers import ProcessSettles, StrangersGone, Timer
 from ermon.core.wall_clock import WallClock
 from ermon.model.findings import LinkState
 from ermon.model.inventory import (
-    EDGES,
     Config,
     ExpectationPeriods,
     Feed,
@@ -115,6 +114,7 @@ class NetworkFacts:
         self.horizons = Horizons(now)
         self.clock = WallClock()
         """The wall clock. Unlike the times of events, it may be set."""
+        self._of_links = of_links(config)
         self.pending = Pending()
         self.coverage = Coverage(config, config.maintenance)
         """The maintenance windows and exceptions: at first those of the configuration, later also the booked
@@ -197,7 +197,9 @@ class NetworkFacts:
             process = self.listener_at(timer.local)
         else:
             feed: str | None = getattr(timer, "feed", None)
-            process = EDGES if feed is None else self.config.feeds[feed].process
+            if feed is None:
+                return self._of_links
+            process = self.config.feeds[feed].process
         return OWN if process is None else frozenset((process,))
 
     @property

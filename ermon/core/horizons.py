@@ -12,14 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ermon.model.inventory import EDGES
+from ermon.model.inventory import EDGES, Config
 
 Owner = frozenset[str]
 """The ExaBGP processes that a timer's subject depends on; empty for timers of ermon itself."""
 
 OWN: Owner = frozenset()
-OF_LINKS: Owner = frozenset((EDGES,))
-"""The owner of timers of links: edge tables and mirrors, which report on links, share one process."""
+
+
+def of_links(config: Config) -> Owner:
+    """Return the owner of timers of links: edge tables and mirrors share one process, and each BMP connection reports on links."""
+    return frozenset((EDGES, *config.connections))
+
 
 _ALWAYS = float("inf")
 

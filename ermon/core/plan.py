@@ -22,7 +22,7 @@ from ermon.checks.subject import Subject
 from ermon.checks.topics import Topic
 from ermon.core.about import About, about_of
 from ermon.core.alarm import Alarm, AlarmKey
-from ermon.core.horizons import OF_LINKS, OWN, Owner
+from ermon.core.horizons import OWN, Owner, of_links
 from ermon.core.layout import Layout
 from ermon.core.maintenance import Cover, Coverage
 from ermon.model.findings import Status
@@ -72,7 +72,8 @@ class Plan:
         self._spoiling = frozenset(check for learns in learners for check in learns.spoiled_by)
         self._spoilers: dict[AlarmKey, list[Alarm]] = {}
         self._processes = {feed.name: feed.process for feed in config.feeds.values()}
-        self._everybody = OF_LINKS.union(self._processes.values())
+        self._of_links = of_links(config)
+        self._everybody = self._of_links.union(self._processes.values())
         self._judges: dict[AlarmKey, Owner] = {}
         self._owners: dict[AlarmKey, Owner] = {}
         self._same_owner: dict[Owner, Owner] = {}
@@ -194,7 +195,7 @@ class Plan:
                 if kind in _OF_A_FEED and key[0]:
                     found |= {self._processes[key[0]]}
                 elif kind not in _ERMON_S_OWN:
-                    found |= OF_LINKS
+                    found |= self._of_links
             self._judges[alarm.key] = found
         return found
 
