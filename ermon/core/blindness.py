@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from ermon.checks.monitored import BMP_DOWN
 from ermon.checks.out_of_sight import CIRCUIT_UNSEEN, SIGHT_LOST
 from ermon.checks.sight import EXABGP_DOWN, FEED_DOWN
 from ermon.core.about import about_of
@@ -98,15 +99,15 @@ def _state(down: int, blind: int) -> str:
 def look(monitor: Monitor) -> Blindness:
     """Return which feeds prove nothing now; costs work in proportion to the feeds."""
     facts, places, of = monitor.network, monitor.layout.places, monitor.layout.feeds_at
-    blind = [name for name in facts.feeds if not facts.complete(name)]
+    blind = [name for name in facts.feeds if not _proves(facts, name)]
     if not blind:
         return Blindness(len(facts.feeds))
     grouped: dict[str, list[str]] = {}
     for name in blind:
         grouped.setdefault(places[name], []).append(name)
-    down = [name for name in blind if not facts.up(name)]
+    down = [name for name in blind if not _is_there(facts, name)]
     routers = [
-        BlindRouter(place, tuple(feeds), of[place], sum(not facts.up(feed) for feed in feeds))
+        BlindRouter(place, tuple(feeds), of[place], sum(not _is_there(facts, feed) for feed in feeds))
         for place, feeds in grouped.items()
     ]
     awaited = [until for name in down if facts.awaited(name) and (until := facts.feeds[name].awaited_until)]
@@ -120,17 +121,38 @@ def look(monitor: Monitor) -> Blindness:
     )
 
 
+def _proves(facts: NetworkFacts, name: str) -> bool:
+    """Return whether a feed's silence proves anything now: it is complete, or its router reports by BMP that the session is down, or that
+    there is none.
+    """
+    state = facts.feeds[name]
+    if not state.feed.by_bmp or state.session.up:
+        return facts.complete(name)
+    return _is_there(facts, name) and (state.session.said_down or state.session.unreported)
+
+
+def _is_there(facts: NetworkFacts, name: str) -> bool:
+    """Return whether a feed is connected to ermon: its own session, or its router's BMP connection."""
+    feed = facts.feeds[name].feed
+    return facts.process_up(feed.process) is True if feed.by_bmp else facts.up(name)
+
+
 def _cause(facts: NetworkFacts) -> str:
     """Return why no feed is up, if it is the same for all: what keeps ExaBGP from listening or from running."""
     causes = {_cause_of(facts, feed) for feed in facts.feeds}
-    return causes.pop() if len(causes) == 1 else "ExaBGP is not running" if _none_runs(facts) else ""
+    if len(causes) == 1:
+        return causes.pop()
+    return "ExaBGP is not running" if facts.config.processes and _none_runs(facts) else ""
 
 
 def _cause_of(facts: NetworkFacts, feed: str) -> str:
     problem = facts.listening_problem(feed)
     if problem:
         return problem if problem.startswith("ExaBGP") else f"ExaBGP {problem}"
-    process = facts.feeds[feed].feed.process
+    of = facts.feeds[feed].feed
+    process = of.process
+    if of.by_bmp:
+        return "" if facts.process_up(process) else f"{of.router} does not report its sessions by BMP"
     if facts.process_up(process) is False:
         reason = facts.process_problem(process)
         return f"ExaBGP is not running{': ' if reason else ''}{reason}"
@@ -138,7 +160,7 @@ def _cause_of(facts: NetworkFacts, feed: str) -> str:
 
 
 def _none_runs(facts: NetworkFacts) -> bool:
-    return all(facts.process_up(process) is False for process in facts.processes)
+    return all(facts.process_up(process) is False for process in facts.config.processes)
 
 
 # Findings that follow from it -------------------------------------------------------------------------
@@ -171,7 +193,7 @@ def groups(monitor: Monitor, blindness: Blindness) -> Iterator[Group]:
             yield Group(router.text, rank(effects[0]), effects)
 
 
-_EFFECTS = frozenset({FEED_DOWN.name, CIRCUIT_UNSEEN.name, SIGHT_LOST.name, EXABGP_DOWN.name})
+_EFFECTS = frozenset({FEED_DOWN.name, CIRCUIT_UNSEEN.name, SIGHT_LOST.name, EXABGP_DOWN.name, BMP_DOWN.name})
 """Checks that are raised when no feed is up, whatever the cause is."""
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from ermon.config.monitored import monitored_feeds
 from ermon.config.schema import RouterBmpSection
+from ermon.core.blindness import look
 from ermon.model.findings import LinkState
 from ermon.model.inventory import BmpRouter, Config
 from ermon.model.prefixes import Family
@@ -185,3 +186,18 @@ def test_a_circuit_is_seen_by_bmp_alone() -> None:
     net.disconnect("edge-1").disconnect("edge-2")
     net.assert_raised_after(60, "circuit-unseen", circuit="chicago")
     assert net.raised("feed-down", "link-down") == []
+
+
+def test_the_headline_says_who_does_not_report() -> None:
+    net = Story(ALONE, start=START).wait(200)
+    assert look(net.monitor).text == "ermon sees nothing: all 6 feeds are down"
+    net.connect("edge-2")
+    assert look(net.monitor).text == "ermon cannot see everything: 6 of 6 feeds are down or not in sync"
+    sessions = [name for name, feed in ALONE.feeds.items() if feed.router == "edge-2"]
+    net.up(*sessions).get_in_sync(*sessions)
+    assert look(net.monitor).text == "ermon cannot see edge-1: 4 of 4 feeds are down"
+
+
+def test_a_session_that_is_reported_as_down_is_seen() -> None:
+    net = connected().wait(10).down(*ALONE.feeds)
+    assert look(net.monitor).blind == 0
