@@ -114,6 +114,12 @@ class BmpListener:
             if name not in kept or kept[name].peer != connection.router.peer:
                 connection.close(REMOVED)
 
+    def prepare(self, listening: BmpListening | None) -> None:
+        """Raise ``BmpListenError`` if ``configure`` could not listen there now."""
+        wanted = () if listening is None else listening.listen
+        for _, listener in self._open(address for address in wanted if address not in self._listeners):
+            listener.close()
+
     def _open(self, addresses: Iterator[tuple[str, int]]) -> Iterator[tuple[tuple[str, int], socket.socket]]:
         opened: list[socket.socket] = []
         for host, port in addresses:

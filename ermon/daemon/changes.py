@@ -13,6 +13,7 @@ from pathlib import Path
 
 import structlog
 
+from ermon.bmp.listen import BmpListenError
 from ermon.checks.sharding import NoFeedError
 from ermon.config.load import ConfigError, load_config
 from ermon.config.secrets import SecretError, Secrets, read_secrets
@@ -186,7 +187,15 @@ class Reloader:
             loaded = loaded.only_feeds(self._feeds_match)
             secrets = await asyncio.to_thread(read_secrets, loaded.config, self._file)
             await self._go_over(loaded.config, secrets)
-        except (ConfigError, NoFeedError, SecretError, PasswordError, AddressError, ExaBGPError) as error:
+        except (
+            ConfigError,
+            NoFeedError,
+            SecretError,
+            PasswordError,
+            AddressError,
+            BmpListenError,
+            ExaBGPError,
+        ) as error:
             problems = str(error).splitlines()
             for problem in problems:
                 self._log.error("reload refused", problem=problem)
@@ -201,6 +210,7 @@ class Reloader:
         # Steps that may fail come first. The monitor changes before ExaBGP: it must know a new feed before its session
         # comes up, and it ignores what a removed feed still sends.
         await asyncio.to_thread(self._supervisor.prepare, config, secrets.md5)
+        self._stations.prepare(config)
         async with self._driver.changing:
             with_lists = self._lists.reconfigure(config)
             parts = await asyncio.to_thread(Parts, with_lists, self._driver.clock.now())

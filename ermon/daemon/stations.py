@@ -80,6 +80,10 @@ class Stations:
         self.end()
         await self._listener.stop()
 
+    def prepare(self, config: Config) -> None:
+        """Raise ``BmpListenError`` if ermon could not listen as this configuration says."""
+        self._listener.prepare(config.collector.bmp)
+
     async def reconfigure(self, config: Config, keys: Mapping[str, str]) -> None:
         """Go over to another configuration. Connections of routers whose sessions are other feeds now begin anew."""
         before, self._config, self._keys = self._config, config, dict(keys)

@@ -1,0 +1,213 @@
+"""What routers report by BMP, from their sockets to events."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from ermon.bmp import listen
+from ermon.config.load import LoadedConfig, load_config
+from ermon.daemon.clock import SteadyClock
+from ermon.daemon.stations import Stations
+from ermon.metrics.process import Telemetry
+from ermon.model.events import (
+    Event,
+    FeedRequest,
+    MessagesLost,
+    ProcessDown,
+    ProcessUp,
+    SessionDown,
+    SessionSilent,
+    SessionUnreported,
+    SessionUp,
+    StatisticsBegan,
+    Update,
+)
+from ermon.recording.recorder import Recorder
+from tests.bgp import announcement, free_port, notification
+from tests.bmp import router
+from tests.bmp.test_listen import ended
+
+PATIENCE = 30.0
+PROCESS, PRIMARY, SECONDARY = "bmp/edge-1", "edge-1/chicago/primary/ipv4", "edge-1/chicago/secondary/ipv4"
+FILE = """
+customer: {{asn: 64500, own_prefixes: [198.51.100.0/24]}}
+collector: {{bmp: {{listen: ["127.0.0.1:{port}"], stats_within: 3m}}}}
+routers:
+  edge-1: {{bmp: {{peer: 127.0.0.1}}}}
+circuits:
+  chicago:
+    geo: us
+    location: Chicago
+    peering: microsoft
+    links:
+      primary: {{router: edge-1, subnet: 203.0.113.0/30}}
+      secondary: {{router: edge-1, subnet: {secondary}}}
+"""
+
+
+class Daemon:
+    """The stations of a configuration, on a clock of their own, and what they have said."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "ermon.yml"
+        self.port = free_port("127.0.0.1")
+        self.now = 1_000.0
+        self.events: list[Event] = []
+        self.advanced = asyncio.Event()
+        loaded = self.load()
+        self.stations = Stations(
+            loaded.config,
+            {},
+            Telemetry(loaded.config, source_age=lambda _: 0.0),
+            apply=self.events.append,
+            advance=lambda _: self.advanced.set(),
+            interest=lambda _: None,
+            turn=asyncio.Lock(),
+            recorder=Recorder(),
+            clock=SteadyClock(lambda: self.now, lambda: self.now),
+        )
+
+    def load(self, secondary: str = "203.0.113.4/30") -> LoadedConfig:
+        self.file.write_text(FILE.format(port=self.port, secondary=secondary))
+        return load_config(self.file)
+
+    def connect(self) -> socket.socket:
+        connection = socket.create_connection(("127.0.0.1", self.port))
+        connection.setblocking(False)
+        return connection
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while not holds():
+                self.advanced.clear()
+                await self.advanced.wait()
+
+    async def until_said(self, *events: Event) -> None:
+        await self.until(lambda: all(event in self.events for event in events))
+
+
+@pytest.fixture
+async def ermon(tmp_path: Path) -> AsyncIterator[Daemon]:
+    made = Daemon(tmp_path)
+    await made.stations.start()
+    running = asyncio.create_task(made.stations.run())
+    yield made
+    await made.stations.stop()
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+
+
+async def test_what_a_router_reports_is_handed_on_in_order(ermon: Daemon) -> None:
+    with ermon.connect() as connection:
+        connection.send(
+            router.initiation()
+            + router.peer_up()
+            + router.route_monitoring(announcement("192.0.2.0/26", next_hop="203.0.113.2"))
+            + router.peer_down(3, notification(6, 2, b"\x0cplanned work"))
+        )
+        reason = 'the neighbor sent Cease: administrative shutdown: "planned work"'
+        await ermon.until_said(SessionDown(1_000.0, PRIMARY, reason))
+    await ermon.until_said(ProcessDown(1_000.0, PROCESS, listen.CLOSED))
+    assert [type(event) for event in ermon.events] == [ProcessUp, SessionUp, Update, SessionDown, ProcessDown]
+
+
+async def test_octets_that_are_no_bmp_end_the_connection(ermon: Daemon) -> None:
+    with ermon.connect() as connection:
+        connection.send(b"GET / HTTP/1.1\r\n")
+        assert await ended(connection)
+    await ermon.until_said(ProcessDown(1_000.0, PROCESS, "BMP version 71, which is not 3"))
+
+
+async def test_sessions_that_are_not_reported_in_time(ermon: Daemon) -> None:
+    with ermon.connect() as connection:
+        connection.send(router.initiation() + router.peer_up())
+        await ermon.until_said(SessionUp(1_000.0, PRIMARY))
+        ermon.now += 10.0
+        connection.send(
+            router.message(router.ROUTE_MIRRORING)
+        )  # wakes it up: its own timer runs on the real clock
+        await ermon.until_said(SessionUnreported(1_010.0, SECONDARY))
+
+
+async def test_a_session_without_statistics_is_silent(ermon: Daemon) -> None:
+    with ermon.connect() as connection:
+        connection.send(router.initiation() + router.peer_up() + router.statistics())
+        await ermon.until_said(StatisticsBegan(1_000.0, PROCESS))
+        ermon.now += 180.0
+        connection.send(router.message(router.ROUTE_MIRRORING))
+        silent = "the router has sent no statistics of the session for 180 s"
+        await ermon.until_said(SessionSilent(1_180.0, PRIMARY, silent))
+
+
+async def test_statistics_that_have_arrived_count_before_time_does(ermon: Daemon) -> None:
+    """A machine that stood still must not miss what was sent meanwhile."""
+    with ermon.connect() as connection:
+        connection.send(router.initiation() + router.peer_up() + router.statistics())
+        await ermon.until_said(StatisticsBegan(1_000.0, PROCESS))
+        ermon.now += 180.0
+        connection.send(router.statistics() + router.message(router.ROUTE_MIRRORING))
+        await ermon.until_said(SessionUnreported(1_180.0, SECONDARY))
+        assert not any(isinstance(event, SessionSilent) for event in ermon.events)
+
+
+async def test_a_router_that_must_send_all_again_has_to_connect_again(ermon: Daemon) -> None:
+    """BMP has no other way. It has to do so once in five minutes at most."""
+    request = FeedRequest(PRIMARY, "teardown", ("ipv4",), "messages were lost")
+    broken = router.route_monitoring(b"\xff" * 16 + b"\0\x17\2\0\x63\0\0")
+    for attempt in (True, False):
+        with ermon.connect() as connection:
+            connection.send(router.initiation() + router.peer_up() + broken)
+            await ermon.until(lambda: any(isinstance(event, MessagesLost) for event in ermon.events))
+            ermon.stations.ask(request)
+            if attempt:
+                assert await ended(connection)
+                await ermon.until_said(ProcessDown(1_000.0, PROCESS, "messages were lost"))
+                ermon.events.clear()
+            else:
+                assert await ermon.stations.level()
+                assert ermon.stations.memory.keys() == {"edge-1"}
+
+
+async def test_rejected_messages_are_logged_once_for_each_kind(ermon: Daemon) -> None:
+    with capture_logs() as logged, ermon.connect() as connection:
+        connection.send(router.initiation() + router.message(77) * 5 + router.peer_up())
+        await ermon.until_said(SessionUp(1_000.0, PRIMARY))
+    rejected = [line for line in logged if line["event"] == "BMP message rejected"]
+    assert [(line["router"], line["reason"], line["detail"]) for line in rejected] == [
+        ("edge-1", "unknown-type", "type 77")
+    ]
+
+
+async def test_another_configuration_of_its_sessions_begins_a_connection_anew(ermon: Daemon) -> None:
+    with ermon.connect() as connection:
+        connection.send(router.initiation() + router.peer_up())
+        await ermon.until_said(SessionUp(1_000.0, PRIMARY))
+        await ermon.stations.reconfigure(ermon.load().config, {})
+        assert await ermon.stations.level()
+        assert ermon.stations.memory.keys() == {"edge-1"}
+        await ermon.stations.reconfigure(ermon.load("203.0.113.8/30").config, {})
+        assert await ended(connection)
+
+
+async def test_an_address_that_is_taken_is_noticed_before_anything_changes(ermon: Daemon) -> None:
+    config = ermon.load().config
+    bmp = config.collector.bmp
+    assert bmp is not None
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        elsewhere = replace(bmp, listen=(("127.0.0.1", taken.getsockname()[1]),))
+        other = replace(config, collector=replace(config.collector, bmp=elsewhere))
+        with pytest.raises(listen.BmpListenError):
+            ermon.stations.prepare(other)
+    ermon.stations.prepare(config)  # its own addresses are not taken
+    with ermon.connect() as connection:
+        connection.send(router.initiation())
+        await ermon.until_said(ProcessUp(1_000.0, PROCESS))
