@@ -40,9 +40,10 @@ def bmp_down(config: Config) -> Iterator[Subject]:
 def _bmp_down(connection: str, facts: Facts) -> Verdict:
     if facts.process_up(connection):
         return OK
-    if facts.connection_awaited(connection):
+    problem = facts.process_problem(connection)
+    if facts.connection_awaited(connection) and not problem:
         return UNKNOWN
-    reason = facts.process_problem(connection) or "the router has not connected since ermon started"
+    reason = problem or "the router has not connected since ermon started"
     return violated(Evidence(details={"reason": reason}))
 
 

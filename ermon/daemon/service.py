@@ -13,7 +13,6 @@ import structlog
 from aiohttp import web
 
 from ermon.aio.slices import list_in_slices
-from ermon.bmp.listen import BmpListenError
 from ermon.core.monitor import Outcome
 from ermon.core.runs import ALIVE_SECONDS, RunLog
 from ermon.core.timeline import SAMPLE_SECONDS, Timeline
@@ -91,10 +90,6 @@ class Service:
             await stack.enter_async_context(self._signals(stopping, tasks))
             await stack.enter_async_context(self._web())
             stack.push_async_callback(self.stations.stop)
-            try:
-                await self.stations.start()
-            except BmpListenError as error:
-                raise StartError(str(error)) from error
             stack.push_async_callback(self.supervisor.stop)
             await self.supervisor.start(tasks)
             for work in (

@@ -12,7 +12,7 @@ import structlog
 
 from ermon.aio.slices import list_in_slices
 from ermon.bgp.interest import Interest
-from ermon.bmp.listen import BmpListener, Closed, Octets, Opened
+from ermon.bmp.listen import BmpListener, BmpListenError, Closed, Octets, Opened
 from ermon.bmp.router import Rejected, RouterStream
 from ermon.bmp.sessions import monitored
 from ermon.daemon.clock import SteadyClock
@@ -27,6 +27,7 @@ SLICE_OCTETS = 2**14
 LOGGED_EVERY_SECONDS = 10.0
 """Of what is rejected or refused, one of each kind is logged in this time. All are counted."""
 MAX_LOGGED = 16
+RETRY_SECONDS = 10.0
 RECONNECT_SECONDS = 300.0
 """A connection is closed once in this time at most to have a router send everything again."""
 
@@ -68,9 +69,25 @@ class Stations:
 
     # Life ----------------------------------------------------------------------------------------------
 
-    async def start(self) -> None:
-        """Listen; raises ``BmpListenError`` where that is impossible."""
-        await self._listener.configure(self._config.collector.bmp, self._config.bmp, self._keys)
+    async def _listen(self) -> None:
+        """Listen as the configuration says, as soon as that is possible: its address may not be there yet."""
+        problem = ""
+        while True:
+            try:
+                await self._listener.configure(self._config.collector.bmp, self._config.bmp, self._keys)
+            except BmpListenError as error:
+                if str(error) != problem:
+                    problem = str(error)
+                    self._log.error("cannot listen for BMP", reason=problem)
+                    self._cannot_listen(problem)
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                return
+
+    def _cannot_listen(self, problem: str) -> None:
+        now = self._clock.now()
+        self._note(ProcessDown(now, connection, problem) for connection in self._config.connections)
+        self._advance(now)
 
     def end(self) -> None:
         """Take in nothing more: the end of the connections is wanted."""
@@ -96,6 +113,7 @@ class Stations:
         """Take in what routers report until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._keep_time())
+            group.create_task(self._listen())
             while True:
                 received = await self._listener.next()
                 if self._ending:

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from ermon.bmp import listen
 from ermon.config.load import LoadedConfig, load_config
+from ermon.daemon import stations as daemon
 from ermon.daemon.clock import SteadyClock
 from ermon.daemon.stations import Stations
 from ermon.metrics.process import Telemetry
@@ -79,6 +80,15 @@ class Daemon:
         self.file.write_text(FILE.format(port=self.port, secondary=secondary))
         return load_config(self.file)
 
+    async def listening(self) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
+                    break
+                await asyncio.sleep(0)
+        await self.until(lambda: bool(self.events) and isinstance(self.events[-1], ProcessDown))
+        self.events.clear()
+
     def connect(self) -> socket.socket:
         connection = socket.create_connection(("127.0.0.1", self.port))
         connection.setblocking(False)
@@ -97,8 +107,8 @@ class Daemon:
 @pytest.fixture
 async def ermon(tmp_path: Path) -> AsyncIterator[Daemon]:
     made = Daemon(tmp_path)
-    await made.stations.start()
     running = asyncio.create_task(made.stations.run())
+    await made.listening()
     yield made
     await made.stations.stop()
     running.cancel()
@@ -211,3 +221,25 @@ async def test_an_address_that_is_taken_is_noticed_before_anything_changes(ermon
     with ermon.connect() as connection:
         connection.send(router.initiation())
         await ermon.until_said(ProcessUp(1_000.0, PROCESS))
+
+
+async def test_an_address_that_comes_later_is_listened_on_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Meanwhile everything else goes on, and it is said why no router can connect."""
+    monkeypatch.setattr(daemon, "RETRY_SECONDS", 0.01)
+    made = Daemon(tmp_path)
+    with socket.create_server(("127.0.0.1", made.port)):
+        running = asyncio.create_task(made.stations.run())
+        await made.until(lambda: bool(made.events))
+    down = made.events[0]
+    assert isinstance(down, ProcessDown)
+    assert down.reason == (
+        f"collector.bmp.listen: cannot listen on 127.0.0.1:{made.port}: Address already in use"
+    )
+    made.events.clear()
+    await made.listening()
+    await made.stations.stop()
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
