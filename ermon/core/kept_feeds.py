@@ -26,7 +26,7 @@ class KeptFeed(msgspec.Struct, frozen=True, omit_defaults=True):
     local: str
     """If the addresses differ now, it is another session, of which nothing is known."""
     awaited: Awaited = Awaited.NO
-    """``BACK`` if it was up or was waited for."""
+    """``BACK`` if it was up or was waited for; by BMP, if the router was connected."""
     down_reason: str = ""
     changed_at: float | None = None
     loss: str | None = None
@@ -36,10 +36,12 @@ class KeptFeed(msgspec.Struct, frozen=True, omit_defaults=True):
     teardown_at: float | None = None
     strays: dict[Family, tuple[tuple[Unattributed, float], ...]] = {}
     """The reasons why routes fit no link, and since when each has been there."""
+    shown: bool = False
+    """By BMP: the router has reported the session at some time."""
 
 
 class KeptProcess(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An ExaBGP process as a run of ermon leaves it. A file format."""
+    """An ExaBGP process, or a BMP connection, as a run of ermon leaves it. A file format."""
 
     process: str
     runs: ProcessRuns
@@ -69,7 +71,7 @@ def _feed_to_keep(facts: NetworkFacts, state: FeedState) -> KeptFeed:
         feed=state.feed.name,
         peer=state.feed.peer,
         local=state.feed.local,
-        awaited=Awaited.BACK if session.up else state.awaited,
+        awaited=Awaited.BACK if _comes_back(facts, state) else state.awaited,
         down_reason=session.down_reason,
         changed_at=wall(session.changed_at),
         loss=session.loss,
@@ -82,7 +84,15 @@ def _feed_to_keep(facts: NetworkFacts, state: FeedState) -> KeptFeed:
             for family, since in state.strays.since().items()
             if since
         },
+        shown=session.shown,
     )
+
+
+def _comes_back(facts: NetworkFacts, state: FeedState) -> bool:
+    """Return whether the router is expected to connect again after a restart."""
+    if state.feed.by_bmp:
+        return facts.processes[state.feed.process].up is True
+    return state.session.up
 
 
 def sessions_to_keep(facts: NetworkFacts, feeds: Iterable[KeptFeed]) -> KeptSessions:
@@ -133,6 +143,7 @@ def _restore_feed(reactor: Reactor, state: FeedState, kept: KeptFeed) -> None:
     name, session = state.feed.name, state.session
     reactor.processes.await_router(state, kept.awaited)
     session.down_reason, session.changed_at, session.loss = kept.down_reason, kept.changed_at, kept.loss
+    session.shown = kept.shown
     for time in kept.losses:
         state.losses.add(time)
     reactor.layers.watch(FeedFlapsEnd(name), state.losses.ends_at())

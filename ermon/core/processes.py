@@ -60,20 +60,25 @@ class Processes:
             self._facts.pending.topics.add(process_topic(process))
 
     def _down(self, event: ProcessDown, state: ProcessState) -> None:
-        if state.up and not event.wanted:
+        was_up = state.up
+        if was_up and not event.wanted:
             state.runs.ended(self._facts.now)
             self._layers.watch(ProcessSettles(event.process), state.runs.restless_until)
         state.up, state.silent, state.problem = False, False, event.reason
         for feed in self._feeds_of(event.process):
+            if feed.feed.by_bmp and not was_up:
+                continue  # an attempt that fails says nothing of the sessions, and the router may try again in time
             if feed.session.up and not feed.feed.by_bmp:
                 feed.awaited = Awaited.BACK
             feed.awaited_until = None
             self._layers.timers.cancel(ReconnectOverdue(feed.feed.name))
             if feed.awaited is not Awaited.NO:
                 self._layers.awaited_changed(feed)
-            reason = event.reason if feed.session.up else ""  # a failed attempt has its own reason
-            self._lose(SessionDown(event.time, feed.feed.name, reason))
+            if feed.session.up or not feed.feed.by_bmp:
+                reason = event.reason if feed.session.up else ""  # a failed attempt has its own reason
+                self._lose(SessionDown(event.time, feed.feed.name, reason))
             feed.session.forget_report()
+            self._layers.feed_changed(feed.feed.name)
 
     def _feeds_of(self, process: str) -> Iterator[FeedState]:
         return (state for state in self._facts.feeds.values() if state.feed.process == process)

@@ -149,6 +149,10 @@ class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     process_runs: dict[str, ProcessRuns] = {}
     listening: Listening = msgspec.field(default_factory=Listening)
     processes_silent: tuple[str, ...] = ()
+    connected_at: dict[str, float] = {}
+    """By BMP connection: when it began."""
+    with_statistics: tuple[str, ...] = ()
+    """The BMP connections on which statistics have come."""
     sources: dict[str, str] = {}
     storage: str | None = None
     levels: tuple[CountedMemory, ...] = ()
@@ -183,6 +187,10 @@ def take(monitor: Monitor) -> Snapshot:
         },
         listening=network.listening.of(network.feeds_at, ()),
         processes_silent=tuple(p for p, state in network.processes.items() if state.silent),
+        connected_at={
+            p: state.connected_at for p, state in network.processes.items() if state.connected_at is not None
+        },
+        with_statistics=tuple(p for p, state in network.processes.items() if state.has_statistics),
         sources=dict(network.sources),
         storage=network.storage,
         levels=tuple(CountedMemory(counted, memory) for counted, memory in monitor.levels(now).items()),
@@ -307,7 +315,7 @@ def resume(config: Config, snapshot: Snapshot, routes: Mapping[str, Iterable[Rou
     network = NetworkFacts(config, snapshot.now)
     network.clock = WallClock(snapshot.clock_offset, snapshot.clock_steps)
     if snapshot.delivered is not None:
-        network.horizons.restore(snapshot.delivered, config.processes)
+        network.horizons.restore(snapshot.delivered, (*config.processes, *config.connections))
     reactor = Reactor(network, {})
     for name in network.feeds.keys() & snapshot.feeds.keys():
         _restore_feed(reactor, network.feeds[name], snapshot.feeds[name], routes.get(name, ()))
@@ -318,8 +326,8 @@ def resume(config: Config, snapshot: Snapshot, routes: Mapping[str, Iterable[Rou
     for circuit, family, sight in snapshot.circuits:
         if (circuit, family) in network.circuits:
             network.circuits[circuit, family] = structs.replace(sight)
-    for process in network.processes:
-        network.processes[process] = _process_state(snapshot, process)
+    for process, state in network.processes.items():
+        _restore_process(state, snapshot, process)
     network.listening = snapshot.listening
     network.sources.update(snapshot.sources)
     network.storage = snapshot.storage
@@ -330,13 +338,12 @@ def resume(config: Config, snapshot: Snapshot, routes: Mapping[str, Iterable[Rou
     return Monitor(config, snapshot.now, past=Past(reactor, alarms, snapshot.windows))
 
 
-def _process_state(snapshot: Snapshot, process: str) -> ProcessState:
-    return ProcessState(
-        snapshot.processes.get(process),
-        process in snapshot.processes_silent,
-        snapshot.process_problems.get(process, ""),
-        structs.replace(snapshot.process_runs.get(process, ProcessRuns())),
-    )
+def _restore_process(state: ProcessState, snapshot: Snapshot, process: str) -> None:
+    state.up, state.silent = snapshot.processes.get(process), process in snapshot.processes_silent
+    state.problem = snapshot.process_problems.get(process, "")
+    state.runs = structs.replace(snapshot.process_runs.get(process, ProcessRuns()))
+    state.connected_at = snapshot.connected_at.get(process)
+    state.has_statistics = process in snapshot.with_statistics
 
 
 def _restore_drains(network: NetworkFacts, snapshot: Snapshot) -> None:

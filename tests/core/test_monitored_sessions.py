@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from ermon.config.monitored import monitored_feeds
 from ermon.config.schema import RouterBmpSection
 from ermon.core.blindness import look
+from ermon.core.snapshot import Snapshot, resume, take
+from ermon.model.events import ProcessDown, ProcessUp
 from ermon.model.findings import LinkState
 from ermon.model.inventory import BmpRouter, Config
 from ermon.model.prefixes import Family
@@ -19,6 +22,8 @@ FAMILIES = pytest.mark.parametrize("family", BOTH)
 MSEE = {"ipv4": "203.0.113.2", "ipv6": "2001:db8:ffff::2"}
 RECEIVED = {"ipv4": "192.0.2.0/26", "ipv6": "2001:db8:200::/48"}
 PRIMARY = ("chicago", "primary")
+GRACE = 150.0
+"""``collector.reconnect_grace``."""
 
 
 def with_bmp(policy: Config, **settings: bool) -> Config:
@@ -201,3 +206,71 @@ def test_the_headline_says_who_does_not_report() -> None:
 def test_a_session_that_is_reported_as_down_is_seen() -> None:
     net = connected().wait(10).down(*ALONE.feeds)
     assert look(net.monitor).blind == 0
+
+
+# What outlives a restart ------------------------------------------------------------------------------
+
+
+def known_before(family: Family) -> Story:
+    """Return a network whose router has reported its session until ermon was restarted."""
+    net = announce(connected().up(session(family)), session(family), family).get_in_sync(session(family))
+    return net.wait(600).restart()
+
+
+@FAMILIES
+def test_after_a_restart_a_router_has_time_to_connect_again(family: Family) -> None:
+    net = known_before(family).wait(149.999)
+    assert net.raised("bmp-down") == []
+    net.assert_raised_after(GRACE - 149.999 + 30, "bmp-down", process="bmp/edge-1")
+    assert state(net, family) is LinkState.UNKNOWN
+
+
+@FAMILIES
+def test_a_failed_attempt_does_not_end_the_time_that_a_router_has(family: Family) -> None:
+    net = known_before(family).wait(10).disconnect("edge-1").wait(100)
+    assert net.raised("bmp-down") == []
+
+
+@FAMILIES
+def test_a_session_that_was_reported_before_a_restart_and_is_not_now_is_down(family: Family) -> None:
+    """Somebody removed the neighbor while ermon did not run."""
+    net = known_before(family).wait(5).connect("edge-1")
+    assert state(net, family) is LinkState.UNKNOWN
+    net.wait(10).not_reported(session(family))
+    assert state(net, family) is LinkState.DOWN
+
+
+@FAMILIES
+def test_a_session_that_was_never_reported_says_nothing_after_a_restart_either(family: Family) -> None:
+    net = connected().wait(600).restart().wait(5).connect("edge-1").wait(10).not_reported(session(family))
+    assert state(net, family) is LinkState.UNKNOWN
+
+
+@FAMILIES
+def test_the_end_of_a_connection_reports_no_session(family: Family) -> None:
+    """So a session that was never reported is not taken for one that is gone when the router connects again."""
+    net = connected().wait(5).disconnect("edge-1").wait(5).connect("edge-1").wait(10)
+    net.not_reported(session(family))
+    assert state(net, family) is LinkState.UNKNOWN
+
+
+def test_a_router_that_did_not_report_before_a_restart_has_no_time_to_connect_again() -> None:
+    net = connected().wait(200).disconnect("edge-1")
+    net.assert_raised_after(30, "bmp-down", process="bmp/edge-1")
+    net.wait(60).restart().wait(1)
+    assert "bmp-down bmp/edge-1" in net.raised("bmp-down")
+    assert net.status("bmp-down", process="bmp/edge-1") == "violated"
+
+
+@FAMILIES
+def test_a_snapshot_has_what_routers_have_reported(family: Family) -> None:
+    net = announce(connected().up(session(family)), session(family), family).get_in_sync(session(family))
+    net.statistics("edge-1").silent(session(family)).wait(0)
+    text = msgspec.json.encode(take(net.monitor))
+    routes = {name: tuple(one.rib.routes()) for name, one in net.monitor.network.feeds.items()}
+    copy = resume(net.config, msgspec.json.decode(text, type=Snapshot), routes)
+    assert take(copy) == take(net.monitor)
+    assert copy.network.has_statistics("bmp/edge-1")
+    copy.apply(ProcessDown(net.now, "bmp/edge-1", "closed"))
+    copy.apply(ProcessUp(net.now, "bmp/edge-1"))
+    assert not copy.network.has_statistics("bmp/edge-1")
