@@ -38,13 +38,14 @@ def bmp_down(config: Config) -> Iterator[Subject]:
 
 
 def _bmp_down(connection: str, facts: Facts) -> Verdict:
-    if facts.process_up(connection):
+    up = facts.process_up(connection)
+    if up:
         return OK
-    problem = facts.process_problem(connection)
-    if facts.connection_awaited(connection) and not problem:
-        return UNKNOWN
-    reason = problem or "the router has not connected since ermon started"
-    return violated(Evidence(details={"reason": reason}))
+    if up is None:  # nothing has been heard of it since ermon started
+        if facts.connection_awaited(connection):
+            return UNKNOWN
+        return violated(Evidence(details={"reason": "the router has not connected since ermon started"}))
+    return violated(Evidence(details={"reason": facts.process_problem(connection)}))
 
 
 BMP_DOWN = Check(

@@ -60,14 +60,11 @@ class Processes:
             self._facts.pending.topics.add(process_topic(process))
 
     def _down(self, event: ProcessDown, state: ProcessState) -> None:
-        was_up = state.up
-        if was_up and not event.wanted:
+        if state.up and not event.wanted:
             state.runs.ended(self._facts.now)
             self._layers.watch(ProcessSettles(event.process), state.runs.restless_until)
         state.up, state.silent, state.problem = False, False, event.reason
         for feed in self._feeds_of(event.process):
-            if feed.feed.by_bmp and not was_up:
-                continue  # an attempt that fails says nothing of the sessions, and the router may try again in time
             if feed.session.up and not feed.feed.by_bmp:
                 feed.awaited = Awaited.BACK
             feed.awaited_until = None
