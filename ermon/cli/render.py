@@ -154,7 +154,7 @@ def _exists(config_file: Path) -> bool:
 def _add_router(what: Commands) -> None:
     parser = what.add_parser(
         "router",
-        help="the BGP configuration to paste into a router",
+        help="the BGP or BMP configuration to paste into a router",
         description="Prints the configuration of a router's BGP sessions to ermon, for all its feeds. A feed without `router:` "
         "counts as a router of its own. Keys are never printed: each value to replace begins with REPLACE-.",
     )
@@ -185,6 +185,11 @@ def _add_router(what: Commands) -> None:
         metavar="INTERFACE",
         help="the interface with the router's address in its feeds, for platforms that need its name",
     )
+    parser.add_argument(
+        "--bmp",
+        action="store_true",
+        help="print what reports the router's own sessions to ermon by BMP (routers.NAME.bmp in the configuration), instead",
+    )
     parser.set_defaults(command=_router)
 
 
@@ -202,8 +207,10 @@ def _mirror(text: str) -> tuple[tuple[str, Family | None], str]:
 
 def _router(options: argparse.Namespace) -> int:
     from ermon.config.load import load_config
-    from ermon.routers import render
+    from ermon.routers import render, render_bmp
 
+    if options.bmp and options.mirrors:
+        raise RefusedError("--mirror is for BGP sessions with ermon; remove it, or --bmp")
     config = load_config(options.config_file).config
     platform = options.platform or config.platforms.get(options.name)
     if platform is None:
@@ -211,7 +218,10 @@ def _router(options: argparse.Namespace) -> int:
             f"the platform of {options.name} is not known: give --platform or routers.{options.name}.platform, one of "
             f"{', '.join(PLATFORMS)}"
         )
-    print(render(config, options.name, platform, dict(options.mirrors), options.update_source), end="")
+    if options.bmp:
+        print(render_bmp(config, options.name, platform, options.update_source), end="")
+    else:
+        print(render(config, options.name, platform, dict(options.mirrors), options.update_source), end="")
     return FINE
 
 

@@ -146,13 +146,6 @@ def _parse_ipv4_address(value: object) -> Address:
     return address
 
 
-def _parse_ipv6_address(value: object) -> Address:
-    address = _parse_address(value)
-    if address.version != 6:
-        raise ValueError(f"must be an IPv6 address, not {address}; the IPv4 one belongs under ipv4")
-    return address
-
-
 def _parse_session_address(value: object) -> Address:
     """Read an address that one end of a TCP session can have."""
     address = _parse_address(value)
@@ -375,7 +368,6 @@ Ipv4Network = Annotated[Prefix, PlainValidator(_parse_ipv4_network), _PREFIX_SCH
 Ipv6Network = Annotated[Prefix, PlainValidator(_parse_ipv6_network), _PREFIX_SCHEMA]
 HostAddress = Annotated[Address, PlainValidator(_parse_address), _ADDRESS_SCHEMA]
 Ipv4Address = Annotated[Address, PlainValidator(_parse_ipv4_address), _ADDRESS_SCHEMA]
-Ipv6Address = Annotated[Address, PlainValidator(_parse_ipv6_address), _ADDRESS_SCHEMA]
 SessionAddress = Annotated[Address, PlainValidator(_parse_session_address), _ADDRESS_SCHEMA]
 Endpoint = Annotated[
     tuple[str, int], PlainValidator(_parse_endpoint), _schema("string", pattern=f"^(?:{_ENDPOINT.pattern})$")
@@ -404,7 +396,7 @@ Count = Annotated[
 ]
 ByteSize = Annotated[int, PlainValidator(_parse_bytes), _schema("string", pattern=f"^{_SIZE.pattern}$")]
 FeedView = Annotated[
-    View, PlainValidator(_parse_view), WithJsonSchema({"enum": [str(view) for view in _VIEWS]})
+    View, PlainValidator(_parse_view), _schema("string", enum=[str(view) for view in _VIEWS])
 ]
 Percent = Annotated[float, PlainValidator(_parse_percent), _schema("number", exclusiveMinimum=0, maximum=100)]
 Boolean = Annotated[bool, PlainValidator(_parse_boolean), _schema("boolean")]

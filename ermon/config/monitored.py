@@ -188,7 +188,9 @@ def _peers(router: str, bmp: RouterBmpSection, draft: Draft) -> Iterator[Complai
         for family in _families(link):
             neighbor = neighbor_of(link, family, peer)
             others = seen.setdefault(neighbor, [])
-            twin = next((name for name, rd in others if rd is None or peer.rd is None or rd == peer.rd), None)
+            twin = next(
+                (n for n, rd in others if n != key and (None in {rd, peer.rd} or rd == peer.rd)), None
+            )
             if twin is not None:
                 message = (
                     f"{twin} and {key} have the same neighbor {neighbor}; give each the route "

@@ -30,7 +30,6 @@ from ermon.config.fields import (
     HostAddress,
     HostAddresses,
     Ipv4Address,
-    Ipv6Address,
     Line,
     Name,
     Network,
@@ -114,8 +113,8 @@ class BmpPeerEntry(Section):
 
     ipv4: Ipv4Address | None = None
     """Its IPv4 address. Default: the second host of the link's subnet."""
-    ipv6: Ipv6Address | None = None
-    """Its IPv6 address. Default: the second host of the link's subnet6."""
+    ipv6: HostAddress | None = None
+    """Its address on the session that carries IPv6. Default: the second host of the link's subnet6."""
     rd: Distinguisher | None = None
     """Route distinguisher of the VRF that the session is in. Default: any."""
 

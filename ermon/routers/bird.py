@@ -1,6 +1,7 @@
 """BIRD 2: protocols for its configuration file.
 
-The tests load it into BIRD 2.0.12, in which every feed of the reference configuration comes up.
+The tests load it into BIRD 2.0.12, in which every feed of the reference configuration comes up. That release has no BMP: what
+reports sessions is after the User's Guide of newer ones (https://bird.network.cz/?get_doc&v=20&f=bird-6.html), and was not tried.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from collections.abc import Iterator
 
 from ermon.model.prefixes import Family
 from ermon.routers.describe import BGP_PORT, CONNECT_RETRY_SECONDS, MULTIHOP_TTL, Router, Session
-from ermon.routers.platform import Platform
+from ermon.routers.platform import Bmp, Platform
+from ermon.routers.reporting import Reporting
 
 LONGEST_NAME = 63
 """The most characters of a name that BIRD accepts."""
@@ -77,6 +79,35 @@ def _notes(router: Router) -> Iterator[str]:
         yield "`vrf` names the kernel's device of the VRF. Leave it out where routes of a VRF have a table and no device."
 
 
+def write_bmp(router: Reporting) -> Iterator[str]:
+    yield "protocol bmp ermon_bmp {"
+    yield f"  local address {router.source};"
+    yield f"  station address ip {router.station} port {router.port};"
+    yield "  monitoring rib in post_policy;"
+    if router.pre_policy:
+        yield "  monitoring rib in pre_policy;"
+    yield "}"
+
+
+def _bmp_notes(router: Reporting) -> Iterator[str]:
+    yield "BIRD 2.14 and newer, compiled with `--with-protocols` and bmp among the protocols: Debian's 2.0.12 has no BMP. BIRD's"
+    yield "documentation calls it a preliminary release that is not ready for production: consider an edge-table feed instead."
+    yield "All BGP protocols are reported, in all families; ermon passes over those that it does not know."
+    if router.pre_policy:
+        yield "Routes before the policy need `import table on;` in each channel of a BGP protocol."
+
+
+BMP = Bmp(
+    write=write_bmp,
+    notes=_bmp_notes,
+    sources=(
+        "BIRD User's Guide, BMP, https://bird.network.cz/?get_doc&v=20&f=bird-6.html, and a published configuration",
+    ),
+    tried_on=None,
+    statistics=False,
+)
+
+
 PLATFORM = Platform(
     title="BIRD 2",
     comment="#",
@@ -85,4 +116,5 @@ PLATFORM = Platform(
     all_paths=True,
     tried_on="BIRD 2.0.12",
     write=write,
+    bmp=BMP,
 )

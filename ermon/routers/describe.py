@@ -96,21 +96,21 @@ class Session:
 
     @property
     def key(self) -> str:
-        return _placeholder(f"MD5-KEY-OF-{self.feed}")
+        return placeholder(f"MD5-KEY-OF-{self.feed}")
 
     @property
     def virtual_router(self) -> str:
         """The name of the table, for routers on which the global table has a name too."""
-        return self.vrf if self.vrf is not None else _placeholder("VIRTUAL-ROUTER")
+        return self.vrf if self.vrf is not None else placeholder("VIRTUAL-ROUTER")
 
     def table(self, family: Family) -> str:
         """The table of a VRF in a family, for routers that name it separately from the VRF."""
-        return _placeholder(f"{family}-TABLE-OF-{self.vrf}")
+        return placeholder(f"{family}-TABLE-OF-{self.vrf}")
 
     @property
     def cluster(self) -> str:
         """A cluster identifier (RFC 4456 section 7), for routers that need one with their clients."""
-        return self.source if self.is_over_ipv4 else _placeholder("CLUSTER-ID")
+        return self.source if self.is_over_ipv4 else placeholder("CLUSTER-ID")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +179,7 @@ class Router:
             for family in session.families:
                 found[session.table(family)] = f"the {FAMILY_NAMES[family]} table of VRF {session.vrf}"
             found[session.cluster] = "an identifier in the form of an IPv4 address, such as the router's own"
-        return {placeholder: what for placeholder, what in found.items() if placeholder.startswith(_MARK)}
+        return only_placeholders(found)
 
 
 def names(config: Config) -> tuple[str, ...]:
@@ -189,10 +189,7 @@ def names(config: Config) -> tuple[str, ...]:
 
 def describe(config: Config, name: str, mirrors: Mirrors, update_source: str | None = None) -> Router:
     """Return a router with all of its sessions; raise ``RouterError`` for an unknown router, mirror or name."""
-    if update_source is not None and not _INTERFACE.fullmatch(update_source):
-        raise RouterError(
-            f"--update-source={update_source!r}: not the name of an interface, such as Loopback0"
-        )
+    check_interface(update_source)
     feeds = [feed for feed in everywhere(config).exabgp_feeds.values() if _router_of(feed) == name]
     if not feeds:
         raise RouterError(_no_such_router(config, name))
@@ -211,11 +208,19 @@ def describe(config: Config, name: str, mirrors: Mirrors, update_source: str | N
     )
 
 
+def check_interface(name: str | None) -> None:
+    """Raise ``RouterError`` for a name that no interface has, and that could be a command."""
+    if name is not None and not _INTERFACE.fullmatch(name):
+        raise RouterError(f"--update-source={name!r}: not the name of an interface, such as Loopback0")
+
+
 def _router_of(feed: Feed) -> str:
     return feed.router if feed.router is not None else feed.name
 
 
 def _no_such_router(config: Config, name: str) -> str:
+    if name in config.bmp:
+        return f"router {name!r} has no BGP session with ermon, it reports its own sessions: print that with --bmp"
     known = f"there are {', '.join(names(config))}"
     feed = everywhere(config).exabgp_feeds.get(name)
     if feed is not None:
@@ -239,14 +244,18 @@ def _check_mirrors(name: str, feeds: list[Feed], mirrors: Mirrors) -> None:
 
 def _check_vrfs(config: Config, feeds: list[Feed]) -> None:
     for feed in feeds:
-        vrf = _vrf(config, feed)
-        if vrf is not None and not _NAME.fullmatch(vrf):
-            raise RouterError(
-                f"the VRF of feed {feed.name}, {vrf!r}, cannot be used: letters, digits and . _ : - are allowed"
-            )
+        check_vrf(f"feed {feed.name}", vrf_of(config, feed))
 
 
-def _vrf(config: Config, feed: Feed) -> str | None:
+def check_vrf(of: str, vrf: str | None) -> None:
+    """Raise ``RouterError`` for a name that could be more than a name in the router's language."""
+    if vrf is not None and not _NAME.fullmatch(vrf):
+        raise RouterError(
+            f"the VRF of {of}, {vrf!r}, cannot be used: letters, digits and . _ : - are allowed"
+        )
+
+
+def vrf_of(config: Config, feed: Feed) -> str | None:
     """A mirror of a link is in the link's table, so that it shares the neighbor's policy and routes."""
     if feed.link_key is not None:
         circuit, link = feed.link_key
@@ -269,8 +278,8 @@ def _session(config: Config, feed: Feed, mirrors: Mirrors, update_source: str | 
         has_key=feed.md5_password_file is not None,
         hops=feed.ttl_security,
         next_hop6=_next_hop6(config, feed),
-        interface=update_source or _placeholder(f"INTERFACE-WITH-{feed.peer}"),
-        vrf=_vrf(config, feed),
+        interface=update_source or placeholder(f"INTERFACE-WITH-{feed.peer}"),
+        vrf=vrf_of(config, feed),
     )
 
 
@@ -293,7 +302,7 @@ def _about(config: Config, feed: Feed) -> str:
 
 
 def _policy(feed: Feed, family: Family, mirrors: Mirrors) -> str:
-    fallback = mirrors.get((feed.name, None), _placeholder(f"{family}-POLICY-OF-{feed.name}"))
+    fallback = mirrors.get((feed.name, None), placeholder(f"{family}-POLICY-OF-{feed.name}"))
     return mirrors.get((feed.name, family), fallback)
 
 
@@ -306,11 +315,17 @@ def _next_hop6(config: Config, feed: Feed) -> str:
     for link in links:
         assert link.subnet6 is not None
         return str(Address(6, link.subnet6.value + (link.subnet6.length < 127)))
-    return _placeholder(f"IPV6-ADDRESS-OF-{_router_of(feed)}")
+    return placeholder(f"IPV6-ADDRESS-OF-{_router_of(feed)}")
 
 
 _MARK = "REPLACE-"
 
 
-def _placeholder(text: str) -> str:
+def placeholder(text: str) -> str:
+    """Return a word in capitals that stands for what only the router's owner knows."""
     return _MARK + text.upper()
+
+
+def only_placeholders(found: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the entries whose key is a placeholder, and not what a configuration or an option says."""
+    return {word: what for word, what in found.items() if word.startswith(_MARK)}

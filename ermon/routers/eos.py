@@ -1,8 +1,9 @@
 """Arista EOS.
 
 After Arista's own collections for Ansible, arista.eos (eos_bgp_global) and arista.avd
-(https://github.com/aristanetworks/avd), whose tests contain the commands, and published configurations. Not tried on a
-device.
+(https://github.com/aristanetworks/avd), whose tests contain the commands, and published configurations. What reports sessions
+is after what Azure Operator Nexus configures on EOS (Microsoft's documentation of BMP there), the documentation of Akvorado
+(https://github.com/akvorado/akvorado) and the tests of https://github.com/openconfig/featureprofiles. Not tried on a device.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ermon.routers.describe import BGP_PORT, MULTIHOP_TTL, Router, Session, Table
-from ermon.routers.platform import CALLS_AGAIN, SHUT_DOWN, Platform, about_ipv6, indented
+from ermon.routers.platform import CALLS_AGAIN, SHUT_DOWN, Bmp, Platform, about_ipv6, indented
+from ermon.routers.reporting import Reporting
 
 
 def write(router: Router) -> Iterator[str]:
@@ -81,6 +83,51 @@ def _notes(router: Router) -> Iterator[str]:
     yield from about_ipv6(router)
 
 
+def write_bmp(router: Reporting) -> Iterator[str]:
+    yield f"router bgp {router.asn}"
+    yield "   bgp monitoring"
+    for family in router.families:
+        yield f"   monitoring received routes address-family {family} unicast"
+    yield "   monitoring station ERMON"
+    yield f"      update-source {router.interface}"
+    yield "      statistics"
+    yield f"      connection address {router.station}"
+    yield f"      connection mode active port {router.port}"
+    yield "      export-policy received routes post-policy"
+    for neighbor in router.of_table(None):
+        yield f"   ! {neighbor.about}"
+        yield f"   neighbor {neighbor.address} monitoring"
+    for vrf in router.vrfs:
+        if vrf is not None:
+            yield f"   vrf {vrf}"
+            for neighbor in router.of_table(vrf):
+                yield f"      ! {neighbor.about}"
+                yield f"      neighbor {neighbor.address} monitoring"
+            yield "      exit"
+    yield "!"
+
+
+def _bmp_notes(router: Reporting) -> Iterator[str]:
+    yield "The published configurations differ in which of `bgp monitoring` and `neighbor ... monitoring` they have; both are here."
+    yield "How often `statistics` are sent could not be confirmed: more often than collector.bmp.stats_within, or ermon takes the"
+    yield "sessions for unknown."
+    if router.vrfs != (None,):
+        yield "CAUTION: neighbors of a VRF are after the syntax of the global table; ermon raises bmp-session-missing for a session"
+        yield "that is not reported."
+
+
+BMP = Bmp(
+    write=write_bmp,
+    notes=_bmp_notes,
+    sources=(
+        'what Azure Operator Nexus configures on EOS (Microsoft, "Configure BGP Monitoring Protocol"), and the configurations in',
+        "https://github.com/akvorado/akvorado and https://github.com/openconfig/featureprofiles",
+    ),
+    tried_on=None,
+    pre_policy=False,
+)
+
+
 PLATFORM = Platform(
     title="Arista EOS",
     comment="!",
@@ -89,4 +136,5 @@ PLATFORM = Platform(
     all_paths=True,
     tried_on=None,
     write=write,
+    bmp=BMP,
 )

@@ -81,4 +81,5 @@ PLATFORM = Platform(
     all_paths=False,
     tried_on=None,
     write=write,
+    bmp=None,
 )

@@ -1,6 +1,7 @@
 """FRR 8.4 and newer: bgpd's configuration, or lines for vtysh.
 
-The tests load it into FRR 8.4.4, in which every feed of the reference configuration comes up.
+The tests load it into FRR 8.4.4, in which every feed of the reference configuration comes up. What reports sessions by BMP is
+after FRR's documentation (https://docs.frrouting.org/en/latest/bmp.html), and was loaded into the same release.
 """
 
 from __future__ import annotations
@@ -8,7 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ermon.routers.describe import BGP_PORT, CONNECT_RETRY_SECONDS, MULTIHOP_TTL, Router, Session
-from ermon.routers.platform import SHUT_DOWN, Platform, about_ipv6_of_frr
+from ermon.routers.platform import SHUT_DOWN, Bmp, Platform, about_ipv6_of_frr
+from ermon.routers.reporting import (
+    LONGEST_RETRY_SECONDS,
+    SHORTEST_RETRY_SECONDS,
+    Reporting,
+)
 
 
 def write(router: Router) -> Iterator[str]:
@@ -69,6 +75,43 @@ def _notes(router: Router) -> Iterator[str]:
     yield from about_ipv6_of_frr(router)
 
 
+def write_bmp(router: Reporting) -> Iterator[str]:
+    """One table connects, and reports the others besides its own: ermon takes one connection of a router."""
+    first, *others = router.vrfs
+    yield f"router bgp {router.asn}" + (f" vrf {first}" if first is not None else "")
+    yield " bmp targets ERMON"
+    retry = f"min-retry {SHORTEST_RETRY_SECONDS * 1000} max-retry {LONGEST_RETRY_SECONDS * 1000}"
+    yield f"  bmp connect {router.station} port {router.port} {retry}"
+    yield f"  bmp stats interval {router.statistics_seconds * 1000}"
+    for family in router.families:
+        yield f"  bmp monitor {family} unicast post-policy"
+        if router.pre_policy:
+            yield f"  bmp monitor {family} unicast pre-policy"
+    yield from (f"  bmp import-vrf-view {vrf}" for vrf in others)
+    yield " exit"
+    yield "!"
+
+
+def _bmp_notes(router: Reporting) -> Iterator[str]:
+    yield "bgpd must run with its module: add `-M bmp` to bgpd_options in /etc/frr/daemons, and restart FRR (sessions end)."
+    yield f"It connects from the address that its routing gives: {router.source} must be that one."
+    yield "All sessions are reported; ermon passes over those that it does not know."
+    if router.pre_policy:
+        yield "CAUTION: FRR up to 10.7 reports a route that its inbound policy rejects as withdrawn: without pre_policy: true,"
+        yield "ermon does not rely on it."
+    if len(router.vrfs) > 1:
+        yield "CAUTION: FRR 8.4 has no `import-vrf-view`, and each of its tables connects by itself, but ermon takes one connection"
+        yield "of a router. Use a newer release."
+
+
+BMP = Bmp(
+    write=write_bmp,
+    notes=_bmp_notes,
+    sources=("FRR's documentation, https://docs.frrouting.org/en/latest/bmp.html",),
+    tried_on="FRR 8.4.4",
+)
+
+
 PLATFORM = Platform(
     title="FRR",
     comment="!",
@@ -77,4 +120,5 @@ PLATFORM = Platform(
     all_paths=True,
     tried_on="FRR 8.4.4",
     write=write,
+    bmp=BMP,
 )

@@ -3,7 +3,8 @@
 GoBGP has one list of policies for all neighbors, and sets of neighbors choose among them. So a mirror shares a policy
 by being in the set of the neighbor that it mirrors, and ``--mirror`` names that set.
 
-The tests load it into GoBGP 3.10.0, in which every feed of the reference configuration comes up.
+The tests load it into GoBGP 3.10.0, in which every feed of the reference configuration comes up. What reports sessions by BMP
+is after GoBGP's documentation (docs/sources/bmp.md), and was loaded into the same release.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from collections.abc import Iterable, Iterator
 
 from ermon.model.prefixes import Family
 from ermon.routers.describe import BGP_PORT, CONNECT_RETRY_SECONDS, MAX_TTL, MULTIHOP_TTL, Router, Session
-from ermon.routers.platform import Platform
+from ermon.routers.platform import Bmp, Platform
+from ermon.routers.reporting import Reporting
 
 MOST_PATHS = 64
 """The most paths of one prefix that are sent."""
@@ -121,6 +123,32 @@ def _notes(router: Router) -> Iterator[str]:
         yield "CAUTION: sessions in a VRF were loaded, but not tested. GoBGP may send best paths there; then feed-best-path-only is raised."
 
 
+def write_bmp(router: Reporting) -> Iterator[str]:
+    yield "[[bmp-servers]]"
+    yield "  [bmp-servers.config]"
+    yield f'    address = "{router.station}"'
+    yield f"    port = {router.port}"
+    yield f'    route-monitoring-policy = "{"all" if router.pre_policy else "post-policy"}"'
+    yield f"    statistics-timeout = {router.statistics_seconds}"
+
+
+def _bmp_notes(router: Reporting) -> Iterator[str]:
+    yield f"It connects from the address that its routing gives: {router.source} must be that one."
+    yield "All sessions are reported, in all families; ermon passes over those that it does not know."
+    if router.pre_policy:
+        yield "Before and after the policy together is `all`, which reports GoBGP's table, too; ermon passes over that."
+    if router.vrfs != (None,):
+        yield "CAUTION: whether sessions in a VRF are reported was not tested."
+
+
+BMP = Bmp(
+    write=write_bmp,
+    notes=_bmp_notes,
+    sources=("GoBGP's documentation, https://github.com/osrg/gobgp/blob/master/docs/sources/bmp.md",),
+    tried_on="GoBGP 3.10.0",
+)
+
+
 PLATFORM = Platform(
     title="GoBGP 3",
     comment="#",
@@ -129,4 +157,5 @@ PLATFORM = Platform(
     all_paths=True,
     tried_on="GoBGP 3.10.0",
     write=write,
+    bmp=BMP,
 )

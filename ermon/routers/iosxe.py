@@ -3,7 +3,8 @@
 ADD-PATH is after "BGP Additional Paths", IP Routing: BGP Configuration Guide
 (https://www.cisco.com/c/en/us/td/docs/ios-xml/ios/iproute_bgp/configuration/xe-16-7/irg-xe-16-7-book/bgp-additional-paths.html),
 in the commands for one neighbor of its examples, which do not affect other neighbors' sessions. The rest is common to
-IOS and was only compared with published configurations. Not tried on a device.
+IOS and was only compared with published configurations. What reports sessions is after "BGP Monitoring Protocol" in the same
+guide, for Cisco IOS XE 16, which names no choice of a policy. Not tried on a device.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from collections.abc import Iterator, Mapping
 
 from ermon.model.prefixes import FAMILIES, Family
 from ermon.routers.describe import MULTIHOP_TTL, Router, Session, Table
-from ermon.routers.platform import CALLS_AGAIN, SHUT_DOWN, Platform, about_ipv6, about_ttl, indented
+from ermon.routers.platform import CALLS_AGAIN, SHUT_DOWN, Bmp, Platform, about_ipv6, about_ttl, indented
+from ermon.routers.reporting import Reporting
 
 _FAMILIES: Mapping[Family, str] = {"ipv4": "ipv4", "ipv6": "ipv6 unicast"}
 
@@ -105,6 +107,43 @@ def _notes(router: Router) -> Iterator[str]:
     yield from about_ipv6(router)
 
 
+FAILURE_RETRY_SECONDS = 30
+"""The wait before a connection that failed is tried again."""
+
+
+def write_bmp(router: Reporting) -> Iterator[str]:
+    yield f"router bgp {router.asn}"
+    yield " bmp server 1"
+    yield f"  address {router.station} port-number {router.port}"
+    yield "  description ermon"
+    yield f"  failure-retry-delay {FAILURE_RETRY_SECONDS}"
+    yield f"  stats-reporting-period {router.statistics_seconds}"
+    yield f"  update-source {router.interface}"
+    yield "  activate"
+    yield " exit-bmp-server-mode"
+    for neighbor in router.neighbors:
+        yield f" ! {neighbor.about}"
+        yield f" neighbor {neighbor.address} bmp-activate server 1"
+    yield "!"
+
+
+def _bmp_notes(router: Reporting) -> Iterator[str]:
+    yield "If BMP server 1 exists already, take another number, here and behind each neighbor."
+    yield "When the connection comes up, the router asks each of these neighbors for a route refresh, one after the other."
+    if router.vrfs != (None,):
+        yield "CAUTION: `neighbor ... bmp-activate` is documented for neighbors of the global table. If the router refuses it, type"
+        yield "it in `address-family ipv4 vrf` of the neighbor; ermon raises bmp-session-missing for a session that is not reported."
+
+
+BMP = Bmp(
+    write=write_bmp,
+    notes=_bmp_notes,
+    sources=('"BGP Monitoring Protocol", IP Routing: BGP Configuration Guide, Cisco IOS XE 16',),
+    tried_on=None,
+    post_policy=False,
+)
+
+
 PLATFORM = Platform(
     title="Cisco IOS-XE",
     comment="!",
@@ -113,4 +152,5 @@ PLATFORM = Platform(
     all_paths=True,
     tried_on=None,
     write=write,
+    bmp=BMP,
 )

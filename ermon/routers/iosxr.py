@@ -2,17 +2,27 @@
 
 The names of commands are after "BGP Commands on Cisco IOS XR Software", Release 3.7
 (https://www.cisco.com/en/US/docs/ios_xr_sw/iosxr_r3.7/routing/command/reference/rr37bgp.html). ADD-PATH is newer, and
-is after Cisco's own collection for Ansible, cisco.iosxr (iosxr_bgp_global), and published configurations. Not tried on
-a device.
+is after Cisco's own collection for Ansible, cisco.iosxr (iosxr_bgp_global), and published configurations. What reports
+sessions is after Cisco's model of the router (https://netascode.cisco.com/docs/data_models/iosxr/device/bmp_server) and the
+configurations in the documentation of Akvorado (https://github.com/akvorado/akvorado). Not tried on a device.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ermon.model.prefixes import Family
 from ermon.routers.describe import MAX_TTL, MULTIHOP_TTL, Router, Session, Table
-from ermon.routers.platform import CALLS_AGAIN, Platform, about_ipv6, about_selection, about_ttl, indented
+from ermon.routers.platform import (
+    CALLS_AGAIN,
+    Bmp,
+    Platform,
+    about_ipv6,
+    about_selection,
+    about_ttl,
+    indented,
+)
+from ermon.routers.reporting import Neighbor, Reporting
 
 
 def write(router: Router) -> Iterator[str]:
@@ -81,6 +91,62 @@ def _notes(router: Router) -> Iterator[str]:
     yield from about_ipv6(router)
 
 
+INITIAL_DELAY_SECONDS = 5
+SHORTEST_FLAPPING_SECONDS = 60
+"""The shortest wait that IOS-XR takes before it connects again to a server that has just been lost."""
+
+
+def write_bmp(router: Reporting) -> Iterator[str]:
+    yield "bmp server 1"
+    yield f" host {router.station} port {router.port}"
+    yield " description ermon"
+    yield f" update-source {router.interface}"
+    yield f" initial-delay {INITIAL_DELAY_SECONDS}"
+    yield f" flapping-delay {SHORTEST_FLAPPING_SECONDS}"
+    yield f" stats-reporting-period {router.statistics_seconds}"
+    yield "!"
+    yield "bmp server all"
+    yield " route-monitoring policy post inbound"
+    if router.pre_policy:
+        yield " route-monitoring policy pre inbound"
+    yield " !"
+    yield "!"
+    yield f"router bgp {router.asn}"
+    for vrf in router.vrfs:
+        neighbors = _reported(router.of_table(vrf))
+        if vrf is None:
+            yield from neighbors
+        else:
+            yield f" vrf {vrf}"
+            yield from indented(neighbors, " ")
+            yield " !"
+    yield "!"
+
+
+def _reported(neighbors: Iterable[Neighbor]) -> Iterator[str]:
+    for neighbor in neighbors:
+        yield f" ! {neighbor.about}"
+        yield f" neighbor {neighbor.address}"
+        yield "  bmp-activate server 1"
+        yield " !"
+
+
+def _bmp_notes(router: Reporting) -> Iterator[str]:  # noqa: ARG001  # as for every platform
+    yield "If BMP server 1 exists already, take another number, here and behind each neighbor. Paste all of it in configuration"
+    yield "mode, then commit. CAUTION: `bmp server all` is for every BMP server of the router."
+
+
+BMP = Bmp(
+    write=write_bmp,
+    notes=_bmp_notes,
+    sources=(
+        "Cisco's model of IOS-XR, https://netascode.cisco.com/docs/data_models/iosxr/device/bmp_server, and published",
+        "configurations (https://github.com/akvorado/akvorado, documentation of router configuration)",
+    ),
+    tried_on=None,
+)
+
+
 PLATFORM = Platform(
     title="Cisco IOS-XR",
     comment="!",
@@ -89,4 +155,5 @@ PLATFORM = Platform(
     all_paths=True,
     tried_on=None,
     write=write,
+    bmp=BMP,
 )

@@ -6,6 +6,8 @@ add-path
 (https://www.juniper.net/documentation/us/en/software/junos/cli-reference/topics/ref/statement/add-path-edit-protocols-bgp.html)
 and multihop
 (https://juniper.net/documentation/en_US/junos12.3/topics/reference/configuration-statement/multihop-edit-protocols-bgp.html).
+What reports sessions is after station and route-monitoring (Routing Options BMP)
+(https://juniper.net/documentation/en_US/junos13.2/topics/reference/configuration-statement/station-edit-routing-options-bmp.html).
 Not tried on a device.
 """
 
@@ -15,7 +17,8 @@ from collections.abc import Iterator, Mapping
 
 from ermon.model.prefixes import Family
 from ermon.routers.describe import MAX_TTL, MULTIHOP_TTL, Router, Session
-from ermon.routers.platform import CALLS_AGAIN, Platform, about_ipv6, about_ttl
+from ermon.routers.platform import CALLS_AGAIN, Bmp, Platform, about_ipv6, about_ttl
+from ermon.routers.reporting import Reporting
 
 MOST_PATHS = 20
 """The paths of one prefix that every Junos since 14.1 can send."""
@@ -67,6 +70,42 @@ def _notes(router: Router) -> Iterator[str]:
     yield from about_ipv6(router)
 
 
+def write_bmp(router: Reporting) -> Iterator[str]:
+    station = "set routing-options bmp station ERMON"
+    yield f"{station} connection-mode active"
+    yield f"{station} station-address {router.station}"
+    yield f"{station} station-port {router.port}"
+    yield f"{station} local-address {router.source}"
+    if router.has_key:
+        yield f"{station} authentication-algorithm md5"
+        yield f'{station} authentication-key "{router.key}"'
+    yield f"{station} monitor enable"
+    yield f"{station} route-monitoring post-policy"
+    if router.pre_policy:
+        yield f"{station} route-monitoring pre-policy"
+    yield f"{station} statistics-timeout {router.statistics_seconds}"
+
+
+def _bmp_notes(router: Reporting) -> Iterator[str]:
+    yield "Junos 13.3 or newer. Paste all of it in configuration mode, then commit. All sessions are reported, in all families;"
+    yield "ermon passes over those that it does not know."
+    if router.vrfs != (None,):
+        yield "CAUTION: that sessions of routing instances are reported is not in these pages; ermon raises bmp-session-missing for"
+        yield "a session that is not."
+
+
+BMP = Bmp(
+    write=write_bmp,
+    notes=_bmp_notes,
+    sources=(
+        "Junos OS, station and route-monitoring (Routing Options BMP),",
+        "https://juniper.net/documentation/en_US/junos13.2/topics/reference/configuration-statement/station-edit-routing-options-bmp.html",
+    ),
+    tried_on=None,
+    keys=True,
+)
+
+
 PLATFORM = Platform(
     title="Juniper Junos",
     comment="#",
@@ -75,4 +114,5 @@ PLATFORM = Platform(
     all_paths=True,
     tried_on=None,
     write=write,
+    bmp=BMP,
 )

@@ -1,16 +1,18 @@
 """Cisco NX-OS.
 
 After Cisco's own collection for Ansible, cisco.nxos (nxos_bgp_neighbor_address_family, nxos_bgp_address_family and
-nxos_route_maps, https://docs.ansible.com/ansible/latest/collections/cisco/nxos/), and published configurations. Not
-tried on a device.
+nxos_route_maps, https://docs.ansible.com/ansible/latest/collections/cisco/nxos/), and published configurations. What reports
+sessions is after nxos_bgp_global there, and "Configuring a BMP Server"
+(https://developer.cisco.com/docs/nx-os-n3k-n9k-api-ref-7-x/configuring-a-bmp-server). Not tried on a device.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ermon.routers.describe import MAX_TTL, MULTIHOP_TTL, Router, Session, Table
-from ermon.routers.platform import SHUT_DOWN, Platform, about_ipv6, about_selection, about_ttl, indented
+from ermon.routers.platform import SHUT_DOWN, Bmp, Platform, about_ipv6, about_selection, about_ttl, indented
+from ermon.routers.reporting import Neighbor, Reporting
 
 
 def write(router: Router) -> Iterator[str]:
@@ -75,6 +77,44 @@ def _notes(router: Router) -> Iterator[str]:
     yield from about_ipv6(router)
 
 
+def write_bmp(router: Reporting) -> Iterator[str]:
+    yield f"router bgp {router.asn}"
+    yield "  bmp-server 1"
+    yield f"    address {router.station} port-number {router.port}"
+    for vrf in router.vrfs:
+        neighbors = _reported(router.of_table(vrf))
+        if vrf is None:
+            yield from neighbors
+        else:
+            yield f"  vrf {vrf}"
+            yield from indented(neighbors, "  ")
+
+
+def _reported(neighbors: Iterable[Neighbor]) -> Iterator[str]:
+    for neighbor in neighbors:
+        yield f"  ! {neighbor.about}"
+        yield f"  neighbor {neighbor.address}"
+        yield "    bmp-activate-server 1"
+
+
+def _bmp_notes(router: Reporting) -> Iterator[str]:
+    yield "If BMP server 1 exists already, take another number, here and below each neighbor."
+    yield f"It connects from the address that its routing gives: {router.source} must be that one."
+
+
+BMP = Bmp(
+    write=write_bmp,
+    notes=_bmp_notes,
+    sources=(
+        '"Configuring a BMP Server", Cisco Nexus 3000 and 9000 Series NX-API REST SDK, developer.cisco.com, and Cisco\'s',
+        "collection for Ansible, cisco.nxos (nxos_bgp_global)",
+    ),
+    tried_on=None,
+    post_policy=False,
+    statistics=False,
+)
+
+
 PLATFORM = Platform(
     title="Cisco NX-OS",
     comment="!",
@@ -83,4 +123,5 @@ PLATFORM = Platform(
     all_paths=True,
     tried_on=None,
     write=write,
+    bmp=BMP,
 )

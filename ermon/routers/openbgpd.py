@@ -83,4 +83,5 @@ PLATFORM = Platform(
     all_paths=True,
     tried_on="OpenBGPD 7.7",
     write=write,
+    bmp=None,
 )

@@ -103,4 +103,5 @@ PLATFORM = Platform(
     all_paths=False,
     tried_on=None,
     write=write,
+    bmp=None,
 )

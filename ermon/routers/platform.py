@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from ermon.routers.describe import MAX_TTL, Router
+from ermon.routers.reporting import Reporting
 
 SHUT_DOWN = "A session stays shut down until it is complete, so that a mirror never shows routes that its policy denies."
 
@@ -14,6 +15,27 @@ CALLS_AGAIN = (
     "could be confirmed. Nothing is raised for it during collector.reconnect_grace.",
 )
 """A note for platforms whose documentation names no connect-retry timer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bmp:
+    """How a platform's module writes what reports a router's sessions by BMP, and what the platform can report."""
+
+    write: Callable[[Reporting], Iterable[str]]
+    notes: Callable[[Reporting], Iterable[str]]
+    """What the reader should know about the output, in lines."""
+    sources: tuple[str, ...]
+    """What the commands are after, in lines."""
+    tried_on: str | None
+    """The release that the output was loaded into, ``None`` if it was not tried."""
+    post_policy: bool = True
+    """Whether it reports the routes that its inbound policy accepts."""
+    pre_policy: bool = True
+    """Whether it reports, besides, the routes before that, as it is configured here."""
+    statistics: bool = True
+    """Whether it sends statistics, as often as it is told."""
+    keys: bool = False
+    """Whether its connection can have a TCP MD5 key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +54,8 @@ class Platform:
     tried_on: str | None
     """The release that the output was loaded into, ``None`` if it was not tried."""
     write: Callable[[Router], Iterable[str]]
+    bmp: Bmp | None
+    """``None``: by its documentation, it has no BMP."""
 
 
 def indented(lines: Iterable[str], by: str) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 After "BGP" (https://github.com/vyos/vyos-documentation, docs/configuration/protocols/bgp.rst), which docs.vyos.io
 shows, and, for ``addpath-tx-all``, ``port`` and the timers of a neighbor, the interface definitions and smoke tests of
-VyOS itself (https://github.com/vyos/vyos-1x). VyOS runs FRR. Not tried on a device.
+VyOS itself (https://github.com/vyos/vyos-1x), as for BMP. VyOS runs FRR. Not tried on a device.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ermon.routers.describe import BGP_PORT, CONNECT_RETRY_SECONDS, MULTIHOP_TTL, Router, Session
-from ermon.routers.platform import Platform, about_ipv6_of_frr
+from ermon.routers.platform import Bmp, Platform, about_ipv6_of_frr
+from ermon.routers.reporting import LONGEST_RETRY_SECONDS, SHORTEST_RETRY_SECONDS, Reporting
 
 SHORTEST_TIMER = 4
 """Seconds; VyOS accepts no shorter timer."""
@@ -59,6 +60,46 @@ def _notes(router: Router) -> Iterator[str]:
     yield from about_ipv6_of_frr(router)
 
 
+def write_bmp(router: Reporting) -> Iterator[str]:
+    first = router.vrfs[0]
+    within = f"vrf name {first} " if first is not None else ""
+    target = f"set {within}protocols bgp bmp target ERMON"
+    yield "set system frr bmp"
+    yield f"{target} address {router.station}"
+    yield f"{target} port {router.port}"
+    yield f"{target} min-retry {SHORTEST_RETRY_SECONDS * 1000}"
+    yield f"{target} max-retry {LONGEST_RETRY_SECONDS * 1000}"
+    for family in router.families:
+        yield f"{target} monitor {family}-unicast post-policy"
+        if router.pre_policy:
+            yield f"{target} monitor {family}-unicast pre-policy"
+
+
+def _bmp_notes(router: Reporting) -> Iterator[str]:
+    yield "For VyOS 1.5 or newer. First commit `set system frr bmp`, restart BGP (`restart bgp`; its sessions end), then commit the"
+    yield "rest: with bgpd not yet restarted, VyOS refuses it. All sessions of the table are reported; ermon passes over those that it"
+    yield f"does not know. It connects from the address that its routing gives: {router.source} must be that one."
+    if router.pre_policy:
+        yield "CAUTION: FRR up to 10.7, which VyOS runs, reports a route that its inbound policy rejects as withdrawn: without"
+        yield "pre_policy: true, ermon does not rely on it."
+    if len(router.vrfs) > 1:
+        tables = ", ".join(vrf or "the global one" for vrf in router.vrfs)
+        yield f"CAUTION: the sessions are in several tables ({tables}), each of which would connect by itself, and ermon takes one"
+        yield "connection of a router. Only the first is reported; keep edge tables for the others."
+
+
+BMP = Bmp(
+    write=write_bmp,
+    notes=_bmp_notes,
+    sources=(
+        "VyOS' documentation (system frr bmp) and interface definitions (bgp/protocol-common-config.xml.i),",
+        "https://github.com/vyos/vyos-1x",
+    ),
+    tried_on=None,
+    statistics=False,
+)
+
+
 PLATFORM = Platform(
     title="VyOS",
     comment="#",
@@ -67,4 +108,5 @@ PLATFORM = Platform(
     all_paths=True,
     tried_on=None,
     write=write,
+    bmp=BMP,
 )

@@ -55,6 +55,46 @@ def test_the_platform_is_that_of_the_configuration_by_default(render_router):
     assert "the platform of edge-2 is not known" in err
 
 
+@pytest.fixture
+def reporting(tmp_path):
+    file = tmp_path / "ermon.yml"
+    text = REFERENCE.read_text().replace(
+        "  port: 1790", '  bmp: {listen: ["192.0.2.10:11019"]}\n  port: 1790'
+    )
+    file.write_text(text.replace("platform: frr}", "platform: frr, bmp: {peer: 192.0.2.201}}"))
+    return file
+
+
+def test_what_reports_a_routers_sessions_is_printed_instead(render_router, reporting):
+    code, out, err = render_router("edge-1", "--bmp", f"--config.file={reporting}")
+    assert (code, err) == (0, "")
+    assert out.startswith("! edge-1, FRR: its sessions, reported to ermon at 192.0.2.10, port 11019 (BMP).")
+    assert "  bmp connect 192.0.2.10 port 11019 " in out
+    assert "remote-as" not in out
+    arguments = (
+        "edge-1",
+        "--bmp",
+        "--platform=eos",
+        "--update-source=Loopback0",
+        f"--config.file={reporting}",
+    )
+    assert "      update-source Loopback0\n" in render_router(*arguments)[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("edge-2", "--platform=frr"), "router 'edge-2' has no bmp in the configuration"),
+        (("edge-1", "--platform=panos"), "PAN-OS has no BMP"),
+        (("edge-1", "--mirror", "edge-1-msee=X"), "--mirror is for BGP sessions with ermon"),
+    ],
+)
+def test_what_cannot_be_reported_is_2_and_says_what_to_do(render_router, reporting, arguments, said):
+    code, out, err = render_router(*arguments, "--bmp", f"--config.file={reporting}")
+    assert (code, out) == (2, "")
+    assert said in err
+
+
 def test_every_platform_of_the_configuration_can_be_rendered():
     named, _ = get_args(RouterEntry.model_fields["platform"].annotation)
     assert set(get_args(named)) == set(PLATFORMS)

@@ -113,6 +113,13 @@ def test_another_neighbor_and_its_vrf_may_be_named(load):
     assert feeds["edge-1/dallas/primary/ipv6"].distinguisher is None
 
 
+def test_one_session_may_carry_both_families(load):
+    config = load(with_bmp("peers: {chicago/primary: {ipv6: 203.0.113.2}}")).config
+    assert monitored(config, "edge-1").by_address[parse_address("203.0.113.2")] == {
+        (Rib.IN_POST, family): f"edge-1/chicago/primary/{family}" for family in ("ipv4", "ipv6")
+    }
+
+
 @pytest.mark.parametrize(
     ("written", "octets"),
     [

@@ -13,6 +13,9 @@ from tests import bgp
 from tests.e2e.frr import BGPD
 from tests.e2e.sites import Neighbor, Site
 
+WITH_BMP = ("-M", "bmp")
+"""Loads FRR's module of BMP; its option has no long form that works."""
+
 
 class FrrSite:
     platform = "frr"
@@ -43,13 +46,13 @@ class FrrSite:
         files = ("--config_file", configuration, "--pid_file", folder / "pid", "--vty_socket", folder)
         _frr_knows(*files)
         return [
-            *(BGPD, "--no_zebra", "--no_kernel", "--skip_runas", "--listenon", site.address),
+            *(BGPD, *WITH_BMP, "--no_zebra", "--no_kernel", "--skip_runas", "--listenon", site.address),
             *("--vty_port", "0", *files, "--log", f"file:{folder / 'log'}"),
         ]
 
 
 def _frr_knows(*files: str | Path) -> None:
-    check = subprocess.run([BGPD, "--dryrun", *files], check=True, capture_output=True, text=True)
+    check = subprocess.run([BGPD, *WITH_BMP, "--dryrun", *files], check=True, capture_output=True, text=True)
     wrong = [line for line in (check.stdout + check.stderr).splitlines() if "config line" in line]
     assert not wrong, "FRR knows every command"
 
