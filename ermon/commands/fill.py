@@ -90,7 +90,10 @@ class _Filler:
         known = [place for place in places if self._has_prefix(question, place.family)]
         for place in known or places:
             values = self._values | self._of_family(place.family) | dict(place.values)
-            found = {name: command(name, question, values, place.family, place.vrf) for name in PLATFORMS}
+            asked = _of_session(question) if place.by_bmp else question
+            if asked is None:
+                continue
+            found = {name: command(name, asked, values, place.family, place.vrf) for name in PLATFORMS}
             platform = self._config.platforms.get(place.router or "")
             known_on = {name: text for name, text in found.items() if text is not None}
             yield Commands(place.name, platform, known_on, "" if platform else _hint(place))
@@ -135,6 +138,25 @@ class _Filler:
         )
         found = next(iter((*prefixes, *(prefix for prefix in brought if prefix.family == family))), None)
         return None if found is None else format_address(found.version, min(found.value + 1, found.last))
+
+
+_OF_SESSIONS: Mapping[str, str | None] = {
+    "advertised": "learned",
+    "advertised-all": "learned-all",
+    "reset": None,
+    "soft-out": None,
+}
+"""What to ask instead about a session that the router reports by BMP. ``None``: nothing, because the session is not ermon's, and
+traffic depends on it.
+"""
+
+
+def _of_session(question: Question) -> Question | None:
+    """Turn a question about the session with ermon into one about a session that the router reports by BMP."""
+    if question.neighbor != "ERMON":
+        return question
+    kind = _OF_SESSIONS.get(question.kind, question.kind)
+    return None if kind is None else question._replace(kind=kind)
 
 
 def _hint(place: Place) -> str:

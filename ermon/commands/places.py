@@ -27,6 +27,8 @@ class Place:
     """By word in capitals: the values of this place alone, several prefixes separated by blanks."""
     feed: str | None = None
     """The feed by which the place is known, if the configuration does not name the router that sends it."""
+    by_bmp: bool = False
+    """It is a session of the router with somebody else, which the router reports by BMP."""
 
 
 class Scene:
@@ -187,6 +189,9 @@ class Scene:
     def _at_feeds(self) -> Iterator[Place]:
         for feed in self.feeds:
             for family in (f for f in self.families if f in feed.families):
+                if feed.by_bmp:
+                    yield self._at_session(feed, family)
+                    continue
                 name = f"{feed.router or feed.peer}, feed {feed.name}"
                 values = {
                     "ERMON": feed.local,
@@ -195,6 +200,11 @@ class Scene:
                 }
                 unnamed = None if feed.router else feed.name
                 yield Place(name, feed.router, family, feed.vrf, values, unnamed)
+
+    def _at_session(self, feed: Feed, family: Family) -> Place:
+        """Return the place of a session that its router reports by BMP: its neighbor is Microsoft or a provider, not ermon."""
+        values = {"NAME": shlex.quote(feed.router or feed.name)} | ({"ERMON": feed.peer} if feed.peer else {})
+        return Place(f"{feed.router}, {feed.name}", feed.router, family, feed.vrf, values, by_bmp=True)
 
     def _at_routers(self) -> Iterator[Place]:
         """Yield the routers on which to look up routes: those of the links, of the uplinks, else of the feeds."""

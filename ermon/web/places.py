@@ -19,7 +19,7 @@ from ermon.core.pool_status import pool_status
 from ermon.core.status import circuit_status, feed_status, link_status
 from ermon.model import communities
 from ermon.model.findings import Finding
-from ermon.model.inventory import Config, LinkKey
+from ermon.model.inventory import Config, Feed, LinkKey
 from ermon.model.prefixes import Address, Prefix, parse_address
 from ermon.model.routes import Community
 from ermon.model.text import quoted
@@ -252,11 +252,18 @@ def _feeds(config: Config) -> Iterator[Place]:
         yield Place(
             kind="feed",
             name=feed.name,
-            text=f"{feed.view}{of}, {feed.peer} to {feed.local}",
+            text=f"{feed.view}{of}, {_ends(feed)}",
             href=_on_page("feed", feed.name),
-            prefixes=_hosts(map(parse_address, (feed.peer, feed.local))),
-            asns=(feed.peer_asn, feed.local_asn),
+            prefixes=_hosts(parse_address(each) for each in (feed.peer, feed.local) if each),
+            asns=tuple(asn for asn in (feed.peer_asn, feed.local_asn) if asn),
         )
+
+
+def _ends(feed: Feed) -> str:
+    """Name the ends of a feed's session. One that is reported by BMP is the router's own, with its neighbor."""
+    if not feed.by_bmp:
+        return f"{feed.peer} to {feed.local}"
+    return f"its session with {feed.peer or f'AS{feed.peer_asn}'} by BMP"
 
 
 def cleared_finding(finding: Finding) -> Place:

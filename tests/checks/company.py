@@ -81,6 +81,13 @@ feeds:
 """The configuration that a circuit with private peering adds to the company."""
 
 
+REPORTING = """
+collector: {bmp: {listen: ["127.0.0.1:11019"]}}
+routers: {edge-1: {platform: frr, bmp: {peer: 192.0.2.201}}}
+"""
+"""A change to its configuration: edge-1 also reports its own sessions by BMP."""
+
+
 @dataclass(frozen=True)
 class Space:
     """The addresses and prefixes of the tests, in one family."""

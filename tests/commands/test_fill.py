@@ -13,7 +13,7 @@ from ermon.commands.fill import Commands, Step, commands_of, fill
 from ermon.model.findings import Finding
 from ermon.model.inventory import Config
 from ermon.model.settings import Severity
-from tests.checks.company import COMPANY
+from tests.checks.company import COMPANY, REPORTING, company
 from tests.story import config
 
 UPLINK = "isp-a: {router: edge-1, asn: 64510}"
@@ -280,3 +280,19 @@ def test_a_circuit_that_is_shut_down_on_the_own_side_is_enabled_on_each_of_its_r
     enable = [each for each in found if "no neighbor" in each.by_platform["frr"]]
     for msee, each in zip(("203.0.113.2", "203.0.113.6"), enable, strict=True):
         assert msee in each.by_platform["frr"]
+
+
+@pytest.mark.parametrize(("family", "msee"), [("ipv4", "203.0.113.2"), ("ipv6", "2001:db8:ffff::2")])
+def test_questions_about_a_session_that_the_router_reports_are_about_its_neighbor(family: str, msee: str):
+    """Not about ermon, which is no neighbor of the router there."""
+    feed = f"edge-1/chicago/primary/{family}"
+    *_, learned, policy = commands(filled(finding("feed-overflow", feed=feed), company(REPORTING).config))
+    assert (learned.where, learned.platform) == (f"edge-1, {feed}", "frr")
+    assert f"neighbors {msee} routes" in learned.by_platform["frr"]
+    assert msee in policy.by_platform["frr"]
+
+
+def test_a_session_with_microsoft_is_never_reset_to_get_lost_messages_again():
+    found = finding("feed-lost-messages", feed="edge-1/chicago/primary/ipv4")
+    assert commands(filled(found, company(REPORTING).config)) == []
+    assert commands(filled(finding("feed-lost-messages", feed="edge-1"), company(REPORTING).config)) != []

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from ermon.web import search
-from ermon.web.places import Place, describe
+from ermon.web.places import Place, describe, find_places
 from ermon.web.query import AsnQuery, CommunityQuery, NameQuery, PrefixQuery, parse_query
-from tests.checks.company import EXCHANGE, V4, V6, Space, company
+from tests.checks.company import EXCHANGE, REPORTING, V4, V6, Space, company
 from tests.checks.test_sharding import region
 from tests.web.site import Client, Site
 
@@ -218,6 +218,20 @@ async def test_a_name_or_an_address_leads_to_its_place(
     answer = await found(client, query)
     assert place in places(answer)[:6]
     assert answer["places"][places(answer).index(place)]["href"] == href
+
+
+@pytest.mark.parametrize(
+    ("query", "name", "text"),
+    [
+        ("203.0.113.2", "edge-1/chicago/primary/ipv4", "from-microsoft of edge-1, its session with 203.0.113.2 by BMP"),
+        ("edge-1/isp-a/ipv6", "edge-1/isp-a/ipv6", "from-internet of edge-1, its session with AS64510 by BMP"),
+    ],
+)  # fmt: skip
+def test_a_session_that_a_router_reports_is_found_by_its_neighbor(query: str, name: str, text: str):
+    [place] = [
+        each for each in find_places(company(REPORTING).config, (), parse_query(query)) if each.kind == "feed"
+    ]
+    assert (place.name, place.text) == (name, text)
 
 
 async def test_an_exact_name_comes_first(client: Client):
