@@ -61,6 +61,11 @@ FIRST_PEER_UPS_SECONDS = 10.0
 STATISTICS_WITHIN_SECONDS = 180.0
 """How long a session may be without statistics, unless the configuration says otherwise."""
 
+POST_POLICY_WITHIN_SECONDS = (10.0, 60.0)
+"""A router that reports no route after its inbound policy this long after the latest, or the first, before it, reports none."""
+
+ONLY_PRE_POLICY = "the router reports only what it receives before its inbound policy"
+
 MAX_PEERS = 4_096
 """Sessions of a connection that ermon keeps in mind."""
 
@@ -199,6 +204,9 @@ class RouterStream:
         self._initiated: float | None = None
         self._first_ups_over = False
         self._has_statistics = False
+        self._pre_policy: tuple[float, float] | None = None
+        """When routes before the inbound policy came first and last, until one after it comes."""
+        self._has_post_policy = self._only_pre_policy = False
 
     @property
     def is_initiated(self) -> bool:
@@ -231,7 +239,7 @@ class RouterStream:
             if self._initiated is None:
                 if kind != Kind.INITIATION:
                     return "the first message is not an Initiation (RFC 7854 section 4.3)"
-            elif kind == Kind.ROUTE_MONITORING and not self._asks_about(body):
+            elif kind == Kind.ROUTE_MONITORING and not self._asks_about(body, time):
                 return None
             message = read_message(kind, body)
         except Unreadable as error:
@@ -245,11 +253,17 @@ class RouterStream:
             self._peer_ups[message.peer.key] = body
         return None
 
-    def _asks_about(self, body: bytes) -> bool:
+    def _asks_about(self, body: bytes, time: float) -> bool:
         """Return whether a Route Monitoring message is of a session that is a feed, by its per-peer header alone."""
         peer = read_peer(body)
         session = self._sessions.get(peer.key)
-        return session is not None and peer.rib in session.ribs
+        if session is None:
+            return False
+        if peer.rib is Rib.IN_POST:
+            self._has_post_policy, self._only_pre_policy, self._pre_policy = True, False, None
+        elif peer.rib is Rib.IN_PRE and not (self._has_post_policy or self._only_pre_policy):
+            self._pre_policy = (self._pre_policy or (time, time))[0], time
+        return peer.rib in session.ribs
 
     def _lost(self, kind: int, body: bytes, time: float, why: str) -> Iterator[Event]:
         """A Route Monitoring message of a feed that cannot be read may have announced or withdrawn anything."""
@@ -323,6 +337,8 @@ class RouterStream:
                 taken.events.append(
                     RoutesUnreadable(time, name, "its session has negotiated ADD-PATH (RFC 7911)")
                 )
+            elif self._only_pre_policy and rib is Rib.IN_POST:
+                taken.events.append(RoutesUnreadable(time, name, ONLY_PRE_POLICY))
 
     def _is_ambiguous(self, key: SessionKey, feeds: Feeds) -> bool:
         """Return whether another session of the same neighbor, in another VRF, is the feed already."""
@@ -446,6 +462,8 @@ class RouterStream:
         times = times if self._has_statistics else []
         if self._initiated is not None and not self._first_ups_over:
             times.append(self._initiated + FIRST_PEER_UPS_SECONDS)
+        if self._pre_policy is not None:
+            times.append(_post_policy_by(*self._pre_policy))
         return min(times, default=None)
 
     def late(self, now: float) -> list[Event]:
@@ -460,7 +478,17 @@ class RouterStream:
             events += self._never_up(now)
         if self._has_statistics:
             events += self._silent(now)
+        if self._pre_policy is not None and now >= _post_policy_by(*self._pre_policy):
+            self._pre_policy, self._only_pre_policy = None, True
+            events += self._without_post_policy(now)
         return events
+
+    def _without_post_policy(self, now: float) -> Iterator[Event]:
+        """Without this, a feed that no route is ever reported of would count as complete, and its link as down."""
+        for name in sorted(self._up):
+            sessions = (self._sessions[key] for key in self._up[name])
+            if any(name == of and rib is Rib.IN_POST for s in sessions for (rib, _), of in s.feeds.items()):
+                yield RoutesUnreadable(now, name, ONLY_PRE_POLICY)
 
     def _never_up(self, now: float) -> Iterator[Event]:
         for name in sorted(self._monitored.names()):
@@ -481,6 +509,10 @@ class RouterStream:
                             name,
                             f"the router has sent no statistics of the session for {self._within:g} s",
                         )
+
+
+def _post_policy_by(first: float, last: float) -> float:
+    return min(last + POST_POLICY_WITHIN_SECONDS[0], first + POST_POLICY_WITHIN_SECONDS[1])
 
 
 def _marked(

@@ -215,7 +215,7 @@ def _uplinks(router: str, draft: Draft) -> Iterator[Complaint]:
                 yield Complaint(("uplinks", name, "neighbor"), message)
             else:
                 message = (
-                    f"{first} has the same ASN {key} on {router}, so {router}'s sessions by BMP cannot be told apart; give "
+                    f"{first} has the same ASN {key} on {router}, so {router}'s sessions by BMP cannot be distinguished; give "
                     "both a neighbor"
                 )
                 yield Complaint(("uplinks", name, "asn"), message)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ermon.bmp.messages import Framer, Rib, SessionKey
-from ermon.bmp.router import Feeds, Monitored, Rejected, RejectReason, RouterStream
+from ermon.bmp.router import ONLY_PRE_POLICY, Feeds, Monitored, Rejected, RejectReason, RouterStream
 from ermon.model.events import (
     Alive,
     EndOfRib,
@@ -382,6 +382,58 @@ def test_a_session_without_statistics_for_long_is_silent() -> None:
     said = of.take(router.statistics(header=secondary), 250.0).events
     assert said == [Alive(250.0, "secondary/ipv4"), Alive(250.0, "secondary/ipv6")]
     assert of.due() == 300.0
+
+
+def _before_policy(prefix: str) -> bytes:
+    update = announcement(prefix, next_hop=PRIMARY, as_path=[router.MICROSOFT])
+    return router.route_monitoring(update, router.peer_header())
+
+
+def test_a_router_that_reports_routes_before_its_policy_only_shows_none_of_a_feed() -> None:
+    of = stream()
+    of.take(router.initiation() + router.peer_up(), 0)
+    of.late(10)
+    assert of.take(_before_policy("192.0.2.0/24"), 11).events == []
+    assert of.take(_before_policy("198.51.100.0/24"), 15).events == []
+    assert of.due() == 25
+    assert of.late(24.9) == []
+    assert of.late(25) == [RoutesUnreadable(25, "primary/ipv4", ONLY_PRE_POLICY)]
+    assert of.due() is None
+    again = of.take(router.peer_down(4) + router.peer_up(), 30).events
+    assert again[-2:] == [
+        SessionUp(30, "primary/ipv4"),
+        RoutesUnreadable(30, "primary/ipv4", ONLY_PRE_POLICY),
+    ]
+    assert of.take(_before_policy("192.0.2.0/24"), 31).events == []
+    assert of.due() is None
+
+
+def test_a_router_that_never_pauses_is_not_waited_for_longer_than_a_minute() -> None:
+    of = stream()
+    of.take(router.initiation() + router.peer_up(), 0)
+    of.late(10)
+    for second in range(11, 75, 4):
+        of.take(_before_policy("192.0.2.0/24"), second)
+    assert of.due() == 71
+
+
+def test_routes_before_the_policy_of_a_router_that_reports_those_after_it_too_mean_nothing() -> None:
+    after = router.route_monitoring(end_of_rib("ipv4"))
+    for octets in (_before_policy("192.0.2.0/24") + after, after + _before_policy("192.0.2.0/24")):
+        of = stream()
+        of.take(router.initiation() + router.peer_up() + octets, 0)
+        of.late(10)
+        assert of.due() is None
+
+
+def test_the_feed_before_the_policy_is_complete_also_where_the_other_is_not_reported() -> None:
+    before = feeds("before", "ipv4", rib=Rib.IN_PRE)
+    of = stream(Monitored({session(PRIMARY): {**feeds("primary", "ipv4"), **before}}))
+    of.take(router.initiation() + router.peer_up(), 0)
+    of.late(10)
+    (update,) = of.take(_before_policy("192.0.2.0/24"), 11).events
+    assert isinstance(update, Update)
+    assert of.late(21) == [RoutesUnreadable(21, "primary/ipv4", ONLY_PRE_POLICY)]
 
 
 def test_a_router_that_no_longer_reports_a_session_has_not_said_that_it_is_down() -> None:
