@@ -84,12 +84,18 @@ class FeedOverall(StrEnum):
     """A feed's session and what it can prove, the best first."""
 
     UP = "up"
-    """It is up and in sync: its silence proves absence."""
+    """It is up and in sync: its silence proves absence. A session that its router reports by BMP may still be in its first dump, of
+    which routers often do not report the end.
+    """
     IMPAIRED = "impaired"
     """In sync, but messages were lost, or it has sent more routes than ermon accepts."""
     NOT_IN_SYNC = "not-in-sync"
     """It is up, and in some family not known to have sent everything."""
     DOWN = "down"
+    UNKNOWN = "unknown"
+    """Of a session that its router reports by BMP: it may be up or down."""
+    ABSENT = "absent"
+    """The same: the router reports that there is no such session. Of an uplink, this is no fault."""
 
 
 class HeadlineKind(StrEnum):
@@ -136,6 +142,21 @@ class HeadlineDoc(msgspec.Struct, frozen=True, kw_only=True):
     """
 
 
+class SessionDoc(msgspec.Struct, frozen=True, kw_only=True):
+    """A router's own session with Microsoft or a provider, as the router reports it by BMP."""
+
+    state: StateWord
+    reason: str
+    """Why it is down or unknown, perhaps in the words of the other end; or ``established, but no route``. Empty: nothing to
+    say."""
+    since: Time | None
+    """When it came up or went down, or ermon lost sight of it; ``null``: never."""
+    neighbor: str
+    """The other end's address; empty: any neighbor with the ASN of the uplink."""
+    feed: str
+    """The feed that is made of it."""
+
+
 class LinkDoc(msgspec.Struct, frozen=True, kw_only=True):
     """One link of a circuit, as far as this ermon monitors it."""
 
@@ -169,6 +190,8 @@ class LinkDoc(msgspec.Struct, frozen=True, kw_only=True):
     ``unknown`` while the mirror is not in sync, or the link was down and may still be."""
     advertised_prefix_limit: Mapping[Family, int]
     """Prefixes at which Microsoft drops the session."""
+    sessions: Mapping[Family, SessionDoc] = {}
+    """The router's own sessions with Microsoft, where it reports them by BMP."""
     shown: Mapping[Family, ShownWord]
     """The state to show for each family."""
     overall: ShownWord
@@ -235,7 +258,9 @@ class PoolDoc(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FeedDoc(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One feed: a BGP session from a router to ermon. Keys that do not apply are left out."""
+    """One feed: a BGP session from a router to ermon, or one of the router's own that it reports by BMP. Keys that do not apply
+    are left out.
+    """
 
     view: ViewWord
     router: str | None = None
@@ -248,16 +273,19 @@ class FeedDoc(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of a mirror: the uplink that it mirrors."""
     segment: str | None = None
     peer: str
-    """The router's address."""
+    """The router's address; by BMP: its neighbor's, empty for any neighbor with the ASN of the uplink."""
     local: str
-    """ermon's address."""
+    """ermon's address; by BMP: empty."""
+    by_bmp: bool = False
+    """The session is the router's own, with Microsoft or a provider, and the router reports it by BMP."""
     process: str
-    """The ExaBGP process that carries it."""
-    state: Annotated[str, Meta(extra_json_schema={"enum": ["up", "down"]})]
+    """The ExaBGP process that carries it; by BMP: ``bmp/`` and the router."""
+    state: Annotated[str, Meta(extra_json_schema={"enum": ["up", "down", "unknown"]})]
+    """Unknown only by BMP: the router does not report whether the session is up."""
     since: Time | None
     """When it came up or went down; ``null``: it never has."""
     down_reason: str
-    """Why the session ended, perhaps in the peer's own words; empty if unknown."""
+    """Why the session ended or is not seen, perhaps in the peer's own words; empty if unknown."""
     waiting_until: Time | None = None
     """Until when ermon waits for the router after a start of ExaBGP; left out: it does not wait."""
     in_sync: Mapping[Family, bool]
@@ -295,12 +323,28 @@ class ProcessDoc(msgspec.Struct, frozen=True, kw_only=True):
     metric ``ermon_exabgp_confined`` says; ``null``: it has not run yet."""
 
 
+class BmpDoc(msgspec.Struct, frozen=True, kw_only=True):
+    """The BMP connection of a router, over which it reports its own sessions."""
+
+    state: StateWord
+    """Unknown: the router still has time to connect after a start of ermon."""
+    since: Time | None
+    """When the router connected; ``null``: it is not connected."""
+    statistics: bool
+    """Whether statistics come over it. Without them, ermon would not notice a removed session or a router that hangs."""
+    reason: str
+    """Why it is not connected; empty while it is."""
+    feeds: tuple[str, ...]
+
+
 class UplinkDoc(msgspec.Struct, frozen=True, kw_only=True):
     """One uplink to the internet."""
 
     router: str
     asn: int
     """Of the provider."""
+    sessions: Mapping[Family, SessionDoc] = {}
+    """The router's own sessions with the provider, where it reports them by BMP; of families that it carries."""
 
 
 class SegmentDoc(msgspec.Struct, frozen=True, kw_only=True):
@@ -391,6 +435,8 @@ class StatusDoc(msgspec.Struct, frozen=True, kw_only=True):
     pools: Mapping[str, PoolDoc]
     feeds: Mapping[str, FeedDoc]
     processes: Mapping[str, ProcessDoc]
+    bmp: Mapping[str, BmpDoc] = {}
+    """By router that reports its sessions: its BMP connection."""
     uplinks: Mapping[str, UplinkDoc]
     segments: Mapping[str, SegmentDoc]
     headline: HeadlineDoc

@@ -99,7 +99,7 @@ def _state(down: int, blind: int) -> str:
 def look(monitor: Monitor) -> Blindness:
     """Return which feeds prove nothing now; costs work in proportion to the feeds."""
     facts, places, of = monitor.network, monitor.layout.places, monitor.layout.feeds_at
-    blind = [name for name in facts.feeds if not _proves(facts, name)]
+    blind = [name for name in facts.feeds if not facts.proves(name)]
     if not blind:
         return Blindness(len(facts.feeds))
     grouped: dict[str, list[str]] = {}
@@ -119,16 +119,6 @@ def look(monitor: Monitor) -> Blindness:
         awaited_until=max(awaited, default=None),
         since=min(times, default=None),
     )
-
-
-def _proves(facts: NetworkFacts, name: str) -> bool:
-    """Return whether a feed's silence proves anything now: it is complete, or its router reports by BMP that the session is down, or that
-    there is none.
-    """
-    state = facts.feeds[name]
-    if not state.feed.by_bmp or state.session.up:
-        return facts.complete(name)
-    return _is_there(facts, name) and (state.session.said_down or state.session.unreported)
 
 
 def _is_there(facts: NetworkFacts, name: str) -> bool:

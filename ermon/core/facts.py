@@ -28,6 +28,7 @@ from ermon.core.horizons import OWN, Horizons, Owner, of_links
 from ermon.core.levels import Level
 from ermon.core.listening import Listening
 from ermon.core.maintenance import Coverage
+from ermon.core.monitored import OwnSession, own_session
 from ermon.core.rib import AdjRibIn
 from ermon.core.rolling import SpanCount
 from ermon.core.session import Session
@@ -271,15 +272,27 @@ class NetworkFacts:
         feed = self.config.sessions.get((link, family))
         if feed is None or feed.name not in self.deciders(link, family):
             return ""
-        session = self.feeds[feed.name].session
-        if session.up:
-            said = "established, but no route"
-        elif session.said_down:
-            said = session.down_reason or "down"
-        else:
-            said = "the router no longer reports it"
-        since = session.changed_at
-        return said if since is None else f"{said} (since {utc_text(self.wall(since))})"
+        session = self.own_session(feed.name)
+        said = session.reason or str(session.state)
+        return said if session.since is None else f"{said} (since {utc_text(self.wall(session.since))})"
+
+    def own_session(self, feed: str) -> OwnSession:
+        """Return what the router reports by BMP of the session that a feed is made of."""
+        state = self.feeds[feed]
+        return own_session(state, self.processes[state.feed.process])
+
+    def proves(self, feed: str) -> bool:
+        """Return whether a feed shows all that it can: it is in sync; or, of a session that its router reports by BMP, that it is down or
+        that there is none. A session that brings routes is enough too, because routers do not say when all have come.
+        """
+        state = self.feeds[feed]
+        if not state.feed.by_bmp or self.complete(feed):
+            return self.complete(feed)
+        own, session = self.own_session(feed), state.session
+        if own.state is LinkState.UP:
+            received = all(sync.received for sync in session.families.values())
+            return received and not session.damaged and not session.unreadable
+        return own.state is LinkState.DOWN or not own.exists
 
     def session_reported(self, feed: str) -> bool | None:
         session = self.feeds[feed].session
@@ -296,7 +309,13 @@ class NetworkFacts:
         )
 
     def has_statistics(self, connection: str) -> bool:
-        return self.processes[connection].has_statistics
+        state = self.processes[connection]
+        return state.up is True and state.has_statistics
+
+    def connected_since(self, connection: str) -> float | None:
+        """Return when the present BMP connection began; ``None`` if there is none."""
+        state = self.processes[connection]
+        return state.connected_at if state.up else None
 
     @cached_property
     def feeds_at(self) -> Mapping[str, Collection[str]]:

@@ -17,6 +17,7 @@ import msgspec
 from ermon.api.answers import by_severity
 from ermon.api.status import (
     Answer,
+    BmpDoc,
     CircuitDoc,
     CircuitState,
     ClockStepDoc,
@@ -29,6 +30,7 @@ from ermon.api.status import (
     ProcessDoc,
     QuietDoc,
     SegmentDoc,
+    SessionDoc,
     Shown,
     StatusDoc,
     UplinkDoc,
@@ -44,7 +46,7 @@ from ermon.core.maintenance import Suppression, place_of
 from ermon.core.monitor import Monitor
 from ermon.core.pool_status import pool_status
 from ermon.model.findings import LinkState
-from ermon.model.inventory import Circuit, Link, LinkKey, View
+from ermon.model.inventory import Circuit, Feed, Link, LinkKey, View
 from ermon.model.prefixes import Family
 from ermon.model.settings import CheckException
 from ermon.model.text import rfc3339
@@ -108,7 +110,7 @@ def network_status(
             reason=monitor.network.process_problem(name) if monitor.network.process_up(name) is False else "",
             unconfined=unconfined.get(name),
         )
-        for name in monitor.network.processes
+        for name in config.processes
     }
     return StatusDoc(
         version=version,
@@ -119,7 +121,8 @@ def network_status(
         pools=collected.pools,
         feeds=feeds,
         processes=processes,
-        uplinks={u.name: UplinkDoc(router=u.router, asn=u.asn) for u in config.uplinks.values()},
+        bmp=bmp_status(monitor),
+        uplinks=_uplinks(monitor),
         segments={s.name: SegmentDoc(expressroute=s.expressroute) for s in config.segments.values()},
         headline=headline_of(seen),
         groups=tuple(_groups(seen)),
@@ -130,6 +133,59 @@ def network_status(
         noticed_total=len(monitor.standing.noticed),
         blind_spots=tuple(seen.blind_spots),
         clock_steps=clock_steps,
+    )
+
+
+def bmp_status(monitor: Monitor) -> dict[str, BmpDoc]:
+    """Return the BMP connection of each router that has one."""
+    facts = monitor.network
+    carried: dict[tuple[str, str], list[str]] = {}
+    for name, feed in monitor.config.feeds.items():
+        if feed.by_bmp and feed.router is not None:
+            carried.setdefault((feed.router, feed.process), []).append(name)
+    return {
+        router: BmpDoc(
+            state=_connection_state(facts, connection),
+            since=_wall(facts, facts.connected_since(connection)),
+            statistics=facts.has_statistics(connection),
+            reason="" if facts.process_up(connection) else facts.process_problem(connection),
+            feeds=tuple(feeds),
+        )
+        for (router, connection), feeds in sorted(carried.items())
+    }
+
+
+def _connection_state(facts: NetworkFacts, connection: str) -> LinkState:
+    if facts.process_up(connection):
+        return LinkState.UP
+    return LinkState.UNKNOWN if facts.connection_awaited(connection) else LinkState.DOWN
+
+
+def _uplinks(monitor: Monitor) -> dict[str, UplinkDoc]:
+    facts = monitor.network
+    sessions: dict[str, dict[Family, SessionDoc]] = {}
+    for feed in monitor.config.feeds.values():
+        if (
+            feed.view is View.FROM_INTERNET
+            and feed.uplink is not None
+            and facts.own_session(feed.name).exists
+        ):
+            own = sessions.setdefault(feed.uplink, {})
+            own.update(dict.fromkeys(feed.families, _session(facts, feed)))
+    return {
+        uplink.name: UplinkDoc(router=uplink.router, asn=uplink.asn, sessions=sessions.get(uplink.name, {}))
+        for uplink in monitor.config.uplinks.values()
+    }
+
+
+def _session(facts: NetworkFacts, feed: Feed) -> SessionDoc:
+    own = facts.own_session(feed.name)
+    return SessionDoc(
+        state=own.state,
+        reason=own.reason,
+        since=_wall(facts, own.since),
+        neighbor=feed.peer,
+        feed=feed.name,
     )
 
 
@@ -284,6 +340,11 @@ def link_status(monitor: Monitor, key: LinkKey) -> LinkDoc:
         advertised_prefixes={family: mirror.count(facts, family) for family in mirrored},
         advertising={family: _advertising(facts, mirror, family) for family in mirrored},
         advertised_prefix_limit={family: prefix_limit(circuit, family) for family in mirrored},
+        sessions={
+            family: _session(facts, feed)
+            for family in infos
+            if (feed := monitor.config.sessions.get((key, family))) is not None
+        },
         shown=shown_states,
         overall=worst_of(shown_states.values()),
     )
@@ -327,6 +388,7 @@ def feed_status(monitor: Monitor, name: str) -> FeedDoc:
     facts = monitor.network
     state = facts.feeds[name]
     feed, session = state.feed, state.session
+    own = facts.own_session(name) if feed.by_bmp else None
     return FeedDoc(
         view=feed.view,
         router=feed.router,
@@ -337,10 +399,11 @@ def feed_status(monitor: Monitor, name: str) -> FeedDoc:
         segment=feed.segment,
         peer=feed.peer,
         local=feed.local,
+        by_bmp=feed.by_bmp,
         process=feed.process,
-        state="up" if session.up else "down",
+        state=own.state if own is not None else "up" if session.up else "down",
         since=_wall(facts, session.changed_at),
-        down_reason=facts.listening_problem(name) or session.down_reason,
+        down_reason=_down_reason(facts, name) if own is None else own.reason,
         waiting_until=_wall(facts, state.awaited_until) if facts.awaited(name) else None,
         in_sync={family: facts.in_sync(name, family) for family in feed.families},
         all_paths={family: session.up and facts.all_paths(name, family) for family in feed.families},
@@ -360,9 +423,19 @@ def _wall(facts: NetworkFacts, time: float | None) -> str | None:
     return rfc3339(None if time is None else facts.wall(time))
 
 
+def _down_reason(facts: NetworkFacts, name: str) -> str:
+    return facts.listening_problem(name) or facts.down_reason(name)
+
+
 def _feed_overall(facts: NetworkFacts, name: str) -> FeedOverall:
+    if facts.config.feeds[name].by_bmp:
+        own = facts.own_session(name)
+        if not own.exists:
+            return FeedOverall.ABSENT
+        if own.state is LinkState.UNKNOWN:
+            return FeedOverall.UNKNOWN
     if not facts.up(name):
         return FeedOverall.DOWN
-    if not facts.complete(name):
+    if not facts.proves(name):
         return FeedOverall.NOT_IN_SYNC
     return FeedOverall.IMPAIRED if facts.loss(name) or facts.overflowed(name) is not None else FeedOverall.UP

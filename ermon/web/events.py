@@ -302,6 +302,9 @@ def _touched(monitor: Monitor, changes: Iterable[Change]) -> Iterator[_Entity]:
                 links[key] = None
             case FeedChanged(feed=feed) if feed in config.feeds:
                 feeds[feed] = None
+                own = config.feeds[feed].link_key
+                if config.feeds[feed].by_bmp and own is not None and families.get(own):
+                    links[own] = None
                 pools |= dict.fromkeys(_pools_seen_on(monitor, config.feeds[feed]))
             case PoolChanged(pool=pool) if pool in config.pools:
                 pools[pool] = None
