@@ -15,6 +15,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from ermon.demo.bmp import Reporter
 from ermon.demo.child import Child, cancel
 from ermon.exabgp import launch, relay
 from ermon.exabgp.channel import Channel, Started
@@ -226,12 +227,14 @@ class Company:
     def __init__(self, config: Config, directory: Path) -> None:
         self._config = config
         sessions: dict[str, list[Feed]] = {}
-        for feed in config.feeds.values():
+        for feed in config.exabgp_feeds.values():
             sessions.setdefault(feed.router or feed.name, []).append(feed)
         self._speakers = {
             name: Speaker(name, feeds, TABLES, config.collector.port, directory)
             for name, feeds in sessions.items()
         }
+
+        self._reporters = {name: Reporter(config, router, SECONDARY) for name, router in config.bmp.items()}
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Company]:
@@ -241,6 +244,8 @@ class Company:
                 await stack.enter_async_context(speaker.running())
             for speaker in self._speakers.values():
                 await speaker.wait_until_started()
+            for reporter in self._reporters.values():
+                await stack.enter_async_context(reporter.running())
             yield self
 
     async def wait_for_an_end(self) -> Child:
@@ -268,6 +273,13 @@ class Company:
 
     def withdraw(self, feed: str, *announcements: Announcement) -> None:
         self._speaker(feed).withdraw(self._config.feeds[feed], *announcements)
+
+    def shut_down_by_microsoft(self, router: str, farewell: str) -> None:
+        """Let Microsoft end a router's sessions and say why, which the router reports."""
+        self._reporters[router].shut_down(farewell)
+
+    def bring_up_by_microsoft(self, router: str) -> None:
+        self._reporters[router].bring_up()
 
     def _speaker(self, feed: str) -> Speaker:
         return self._speakers[self._config.feeds[feed].router or feed]

@@ -159,8 +159,11 @@ def _configure(file: Path) -> Config:
     text = CONFIGURATION.read_text(encoding="utf-8")
     config = load_config(CONFIGURATION).config
     addresses = [address for process in config.processes for address in listening_addresses(config, process)]
-    port = free_port(addresses)
-    file.write_text(text.replace(_CONFIGURED_PORT, f"port: {port}"), encoding="utf-8")
+    bmp = config.collector.bmp
+    assert bmp is not None
+    port = free_port([*addresses, *(address for address, _ in bmp.listen)])
+    text = text.replace(_CONFIGURED_PORT, f"port: {port}").replace(':1790"]', f':{port}"]')
+    file.write_text(text, encoding="utf-8")
     return load_config(file).config
 
 

@@ -29,8 +29,8 @@ _NETWORK = """\
        secondary └──────┤ edge-2 ├──────┘ isp-b│
                         └───┬────┘             │        The routers are real BGP speakers,
                        ┌────┴──────────────────┴──┐     ermon is the real `ermon run`, and
-                       │ ermon: 7 BGP sessions in │     each of its feeds is a BGP session.
-                       └──────────────────────────┘"""
+                       │ ermon: 7 BGP sessions in │     each feed is a BGP session. edge-2 also
+                       └──────────────────────────┘     reports its own sessions, by BMP."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +92,18 @@ class Screen:
         self._tick(f"{word} {finding.check:<13} {first}", right)
         for line in more:
             self._print(f"{'':{_INDENT}}{line}")
+        if finding.state == "raised" and "sessions" in finding.evidence:
+            self._details("; ".join(finding.evidence["sessions"]))
         if finding.state == "raised" and "prefixes" in finding.evidence:
             prefixes, paths, feeds = (
                 ", ".join(finding.evidence[name]) for name in ("prefixes", "as_paths", "feeds")
             )
-            self._print(self._paint(f"{'':{_INDENT}}{prefixes}, AS path {paths}, seen on {feeds}", "dim"))
+            self._details(f"{prefixes}, AS path {paths}, seen on {feeds}")
+
+    def _details(self, text: str) -> None:
+        """Print what shows that a finding is right."""
+        for line in wrap(text, WIDTH - _INDENT, break_on_hyphens=False):
+            self._print(self._paint(f"{'':{_INDENT}}{line}", "dim"))
 
     def wrong(self, *lines: str) -> None:
         for line in lines:

@@ -22,6 +22,8 @@ class Expected:
     labels: Mapping[str, str]
     prefixes: tuple[str, ...] = field(default=(), compare=False)
     """The text that the evidence must contain when it is raised."""
+    reason: str = field(default="", compare=False)
+    """What a router must have reported of a session when it is raised."""
 
     def __str__(self) -> str:
         return f"{self.state} {self.check} {' '.join(self.labels.values())}"
@@ -74,7 +76,7 @@ def _leaks(*, omit_leak: bool) -> tuple[Step, ...]:
 def _losses() -> tuple[Step, ...]:
     link = [("link-down", {"circuit": "chicago", "link": "primary", "family": f}) for f in ("ipv4", "ipv6")]
     circuit = [("circuit-down", {"circuit": "chicago", "family": f}) for f in ("ipv4", "ipv6")]
-    feed = [("feed-down", {"feed": "edge-2"})]
+    feed = [("feed-down", {"feed": "edge-1"})]
     return (
         Step(
             "The primary link is lost: edge-1 has no route from Microsoft any more",
@@ -83,15 +85,15 @@ def _losses() -> tuple[Step, ...]:
             links={"primary": "down", "secondary": "up"},
         ),
         Step(
-            "The secondary link is lost too, and with it the circuit",
-            lambda company: company.withdraw("edge-2", *SECONDARY),
-            _raised(circuit),
+            f'The secondary link is lost too, and with it the circuit: Microsoft says "{PLANNED}"',
+            _shut_down_by_microsoft,
+            _raised(circuit, reason=PLANNED),
             links={"primary": "down", "secondary": "down"},
             remark="one cause, one page: no link-down for the secondary link",
         ),
         Step(
             "The secondary link comes back",
-            lambda company: company.announce("edge-2", *SECONDARY),
+            _bring_up_by_microsoft,
             _cleared(circuit),
             links={"primary": "down", "secondary": "up"},
         ),
@@ -102,26 +104,39 @@ def _losses() -> tuple[Step, ...]:
             links={"primary": "up", "secondary": "up"},
         ),
         Step(
-            "ermon cannot see edge-2: the session with its table ends",
-            lambda company: company.disconnect("edge-2"),
+            "ermon cannot see edge-1: the session with its table ends",
+            lambda company: company.disconnect("edge-1"),
             _raised(feed),
-            links={"primary": "up", "secondary": "unknown"},
+            links={"primary": "unknown", "secondary": "up"},
             remark="unknown is not down: no finding for the link or the circuit",
         ),
         Step(
             "The session comes back",
-            lambda company: company.connect("edge-2"),
+            lambda company: company.connect("edge-1"),
             _cleared(feed),
             links={"primary": "up", "secondary": "up"},
         ),
     )
 
 
+PLANNED = "planned work"
+
+
+def _shut_down_by_microsoft(company: Company) -> None:
+    company.shut_down_by_microsoft("edge-2", PLANNED)
+    company.withdraw("edge-2", *SECONDARY)
+
+
+def _bring_up_by_microsoft(company: Company) -> None:
+    company.announce("edge-2", *SECONDARY)
+    company.bring_up_by_microsoft("edge-2")
+
+
 _Subjects = list[tuple[str, dict[str, str]]]
 
 
-def _raised(subjects: _Subjects, *prefixes: str) -> tuple[Expected, ...]:
-    return tuple(Expected("raised", check, labels, prefixes) for check, labels in subjects)
+def _raised(subjects: _Subjects, *prefixes: str, reason: str = "") -> tuple[Expected, ...]:
+    return tuple(Expected("raised", check, labels, prefixes, reason) for check, labels in subjects)
 
 
 def _cleared(subjects: _Subjects) -> tuple[Expected, ...]:
@@ -164,7 +179,8 @@ class Player:
         except TimeoutError:
             raise UnexpectedError([f"not in sync: feed {name}" for name in self._behind()]) from None
         routes = sum(sum(feed.routes.values()) for feed in feeds.values())
-        text = f"{len(feeds)} BGP sessions are in sync, with {routes} routes, IPv4 and IPv6"
+        own = len(self._config.exabgp_feeds)
+        text = f"{own} BGP sessions are in sync, edge-2 reports {len(feeds) - own} of its own; {routes} routes"
         self._screen.fact(text, time.monotonic() - since)
         await self._see(dict.fromkeys(self._daemon.links, "up"), since)
         self._match([])
@@ -227,6 +243,9 @@ class Player:
             named = tuple(finding.evidence.get("prefixes", ()))
             if finding.state == "raised" and named != expected.prefixes:
                 raise UnexpectedError([f"{said} names {named} and not {expected.prefixes}"])
+            sessions = "; ".join(finding.evidence.get("sessions", ()))
+            if finding.state == "raised" and expected.reason not in sessions:
+                raise UnexpectedError([f"{said} says of the sessions {sessions!r} and not {expected.reason}"])
             matched.append((expected, reported))
         return matched
 
