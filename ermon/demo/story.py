@@ -180,7 +180,9 @@ class Player:
             raise UnexpectedError([f"not in sync: feed {name}" for name in self._behind()]) from None
         routes = sum(sum(feed.routes.values()) for feed in feeds.values())
         own = len(self._config.exabgp_feeds)
-        text = f"{own} BGP sessions are in sync, edge-2 reports {len(feeds) - own} of its own; {routes} routes"
+        text = (
+            f"{own} BGP sessions are in sync, edge-2 reports {len(feeds) - own} of its own; {routes} routes"
+        )
         self._screen.fact(text, time.monotonic() - since)
         await self._see(dict.fromkeys(self._daemon.links, "up"), since)
         self._match([])

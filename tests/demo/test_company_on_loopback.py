@@ -2,11 +2,16 @@ from __future__ import annotations
 
 import pytest
 
+from ermon.bmp.messages import Kind, write_message
+from ermon.bmp.router import RouterStream
+from ermon.bmp.sessions import monitored
 from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.views import missing_views
 from ermon.config.load import load_config
-from ermon.demo.company import MORE_SPECIFIC, POOL, POOL6, TABLES, Announcement
+from ermon.demo.bmp import Reporter
+from ermon.demo.company import MORE_SPECIFIC, POOL, POOL6, SECONDARY, TABLES, Announcement
 from ermon.demo.run import CONFIGURATION
+from ermon.model.events import EndOfRib, SessionDown, SessionUp, Update
 from ermon.model.inventory import View
 from ermon.model.prefixes import PrefixSet, parse_address, parse_prefix
 
@@ -20,7 +25,7 @@ def test_the_configuration_needs_no_view_that_it_lacks() -> None:
 
 
 def test_every_feed_has_a_table_in_both_families() -> None:
-    assert TABLES.keys() == CONFIG.feeds.keys()
+    assert TABLES.keys() == CONFIG.exabgp_feeds.keys()
     for table in TABLES.values():
         assert {parse_prefix(route.prefix).family for route in table} == {"ipv4", "ipv6"}
 
@@ -49,10 +54,36 @@ def test_the_route_outside_is_a_part_of_the_pool() -> None:
 
 
 def test_everything_is_on_loopback_and_no_port_needs_root() -> None:
-    assert CONFIG.collector.port >= 1024
-    for feed in CONFIG.feeds.values():
-        for address in (feed.local, feed.peer):
-            assert parse_prefix("127.0.0.0/8").contains(parse_address(address).prefix)
+    bmp = CONFIG.collector.bmp
+    assert bmp is not None
+    assert all(port >= 1024 for port in (CONFIG.collector.port, *(port for _, port in bmp.listen)))
+    addresses = {address for feed in CONFIG.exabgp_feeds.values() for address in (feed.local, feed.peer)}
+    addresses |= {address for address, _ in bmp.listen} | {str(router.peer) for router in CONFIG.bmp.values()}
+    for address in addresses:
+        assert parse_prefix("127.0.0.0/8").contains(parse_address(address).prefix)
+
+
+def test_the_router_that_reports_its_sessions_sends_what_is_read_as_that() -> None:
+    """From the octets of its messages to events, for both families."""
+    reporter = Reporter(CONFIG, CONFIG.bmp["edge-2"], SECONDARY)
+    sent: list[bytes] = []
+    reporter._send = sent.append  # type: ignore[method-assign]
+    stream = RouterStream("bmp/edge-2", monitored(CONFIG, "edge-2"))
+    stream.take(write_message(Kind.INITIATION, b""), 1.0)
+    reporter.bring_up()
+    reporter.shut_down("planned work")
+    taken = stream.take(b"".join(sent), 2.0)
+    assert (taken.rejected, taken.ended) == ([], None)
+    for family in ("ipv4", "ipv6"):
+        name = f"edge-2/chicago/secondary/{family}"
+        said = [event for event in taken.events if getattr(event, "feed", None) == name]
+        brought = [route for event in said if isinstance(event, Update) for route in event.announced]
+        expected = {parse_prefix(route.prefix) for route in SECONDARY}
+        assert {route.prefix for route in brought} == {p for p in expected if p.family == family}
+        assert said[0] == SessionUp(2.0, name)
+        assert EndOfRib(2.0, name, family) in said
+        reason = 'the neighbor sent Cease: administrative shutdown: "planned work"'
+        assert said[-1] == SessionDown(2.0, name, reason)
 
 
 @pytest.mark.parametrize(
