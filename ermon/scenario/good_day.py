@@ -1,6 +1,6 @@
 """The routes of the feeds on a good day: everything that the configuration expects, and nothing that it forbids.
 
-On the edge tables, each link receives the expected prefixes with the communities of all required services, and a few
+On the edge tables and on the sessions that routers report by BMP, each link receives the expected prefixes with the communities of all required services, and a few
 more of Microsoft's prefixes if these are too few. The mirrors of the links have the pools. The internet has the
 published prefixes. Where the configuration names nothing, a feed has no routes.
 """
@@ -42,6 +42,9 @@ _PRIVATE_SPACE: Mapping[Family, tuple[Prefix, ...]] = {
 }
 """The same for private peering: networks in Azure; the first ones that are not on-premises are used."""
 
+_DEFAULTS = (parse_prefix("0.0.0.0/0"), parse_prefix("::/0"))
+"""What an internet provider sends."""
+
 _INTERNAL_SPACE: Mapping[Family, Prefix] = {
     "ipv4": parse_prefix("10.16.0.0/12"),
     "ipv6": parse_prefix("fd16::/32"),
@@ -62,10 +65,9 @@ def good_day(config: Config, feed: Feed, now: float) -> list[Sent]:
         case View.EDGE_TABLE:
             found = _edge_table(config, feed, now)
         case View.FROM_MICROSOFT:
-            shown = (sent for sent in _edge_table(config, feed, now) if sent.link == feed.link_key)
-            found = iter(()) if feed.pre_policy else shown
+            found = (sent for sent in _edge_table(config, feed, now) if sent.link == feed.link_key)
         case View.FROM_INTERNET:
-            found = iter(())
+            found = (_announced(config, feed, default) for default in _DEFAULTS)
         case View.TO_MICROSOFT:
             found = (_announced(config, feed, prefix) for prefix in _advertised(config, feed))
         case View.TO_INTERNET | View.INTERNET:
@@ -198,11 +200,15 @@ def _announced(config: Config, feed: Feed, prefix: Prefix) -> Sent:
 def usual_path(config: Config, feed: Feed) -> tuple[int, ...]:
     """Return the AS path of our own routes on a feed."""
     match feed.view:
-        case View.EDGE_TABLE | View.FROM_MICROSOFT | View.SEGMENT:
+        case View.EDGE_TABLE | View.SEGMENT:
             return ()
+        case View.FROM_MICROSOFT:
+            return (MICROSOFT_ASN,)
         case View.TO_MICROSOFT | View.TO_INTERNET:
             return (config.customer.asn,)
-        case View.INTERNET | View.FROM_INTERNET:
+        case View.FROM_INTERNET:
+            return (feed.peer_asn,)
+        case View.INTERNET:
             return (feed.peer_asn, config.customer.asn)
 
 
@@ -249,14 +255,20 @@ def tagged(
 
 
 def path_id(config: Config, feed: Feed, link: Link) -> int | None:
-    """Return the path identifier of a link's routes: from 1, in the order of the links in the routing table."""
-    if not feed.add_path:
+    """Return the path identifier of a link's routes: from 1, in the order of the links in the routing table. A session
+    with Microsoft has none.
+    """
+    if not feed.add_path or feed.by_bmp:
         return None
     return 1 + [each.key for each in config.links if each.table == link.table].index(link.key)
 
 
-def own_address(feed: Feed, family: Family) -> Address:
-    """Return the router's address on a feed; IPv4-mapped for IPv6 routes over IPv4 (RFC 4291 section 2.5.5.2)."""
+def own_address(feed: Feed, family: Family) -> Address | None:
+    """Return the peer's address on a feed, if it is known; IPv4-mapped for IPv6 routes over IPv4 (RFC 4291 section
+    2.5.5.2).
+    """
+    if not feed.peer:
+        return None
     peer = parse_address(feed.peer)
     if peer.version == 4 and family == "ipv6":
         return Address(6, 0xFFFF << 32 | peer.value)

@@ -57,7 +57,7 @@ class AboutSection(Section):
     view: Names | None = None
     """Label: the view that no feed provides."""
     process: Names | None = None
-    """Label: the ExaBGP process."""
+    """Label: the ExaBGP process, or the BMP connection (bmp/ROUTER)."""
     source: Names | None = None
     """Label: the published list, as findings name it."""
 
@@ -136,6 +136,13 @@ class Restart(StrEnum):
     ERMON = "ermon"
 
 
+class SessionState(StrEnum):
+    UP = "up"
+    DOWN = "down"
+    MISSING = "missing"
+    SILENT = "silent"
+
+
 class AcceptEntry(Section):
     """What is accepted: a check, and the subjects."""
 
@@ -184,6 +191,16 @@ class StepEntry(Section):
     """ExaBGP processes (edges, or an internet feed's name) end, and the sessions of their feeds with them."""
     exabgp_up: Names | None = None
     """ExaBGP processes run again. converge says so too."""
+    bmp_down: Names | None = None
+    """BMP connections of these routers (or all) end, and what they reported with them."""
+    bmp_up: Names | None = None
+    """Routers (or all) connect by BMP, and have not reported a session yet. converge says so too."""
+    statistics: Names | None = None
+    """Routers (or all) begin to send statistics by BMP. converge says so too."""
+    session: Annotated[SessionState, Strict(strict=False)] | None = None
+    """A router reports by BMP that its session on a link or uplink is up, with the usual routes, or down; it does not report it on
+    this connection (missing), or has ceased to send statistics of it (silent).
+    """
     source_rejected: Names | None = None
     """Published lists cannot be used, by the label of their findings; the old ones stay in force."""
     source_accepted: Names | None = None
@@ -195,11 +212,13 @@ class StepEntry(Section):
     restart: Annotated[Restart, Strict(strict=False)] | None = None
     """ermon is restarted, with what its storage keeps; routers call again at once and send their tables."""
     feed: Names | None = None
-    """announce, withdraw: the feeds that show it. Default, with a link: the edge tables of its router."""
+    """announce, withdraw: the feeds that show it. Default, with a link: the edge tables of its router, and its session by BMP."""
     circuit: NameText | None = None
-    """announce, withdraw: the circuit of the link."""
+    """announce, withdraw, session: the circuit of the link."""
     link: NameText | None = None
-    """announce, withdraw: the link of the route, which gives the next hop (and the path identifier)."""
+    """announce, withdraw: the link of the route, which gives the next hop (and the path identifier). session: the link."""
+    uplink: NameText | None = None
+    """session: the uplink."""
     next_hop: NextHop | None = None
     """announce: the next hop, or none. Default: Microsoft's address on the link, else the router's."""
     path: PathText | None = None
@@ -213,13 +232,13 @@ class StepEntry(Section):
     omit: Routes | None = None
     """refresh: what is not sent again, prefixes or the word all."""
     family: Families | None = None
-    """end_of_rib, refresh, all, usual: only this family."""
+    """end_of_rib, refresh, session, all, usual: only this family."""
     add_path: Families | None = None
     """up, in_sync, converge: the families with ADD-PATH in force; [] for none. Default: as configured."""
     hold_time: Duration | None = None
     """up, in_sync, converge: what the router offers; 0 for none, and anything else is as usual."""
     reason: Line | None = None
-    """down: why."""
+    """down, session, bmp_down: why."""
     expect: ExpectSection | None = None
     """What must come of it."""
 
@@ -295,6 +314,10 @@ Verb = Literal[
     "messages_lost",
     "exabgp_down",
     "exabgp_up",
+    "bmp_down",
+    "bmp_up",
+    "statistics",
+    "session",
     "source_rejected",
     "source_accepted",
     "storage",

@@ -6,7 +6,7 @@ A verb about sessions, processes, published lists or storage is a function here;
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -25,16 +25,23 @@ from ermon.model.events import (
     ProcessDown,
     ProcessUp,
     SessionDown,
+    SessionSilent,
+    SessionUnreported,
     SessionUp,
     SourceJudged,
+    StatisticsBegan,
     StorageJudged,
     Update,
 )
 from ermon.model.inventory import Config, Feed
-from ermon.scenario.fields import Many, RouteItem, Word
+from ermon.scenario.fields import ALL, Many, RouteItem, Word
 from ermon.scenario.good_day import good_day
-from ermon.scenario.schema import AcceptEntry, StepEntry, Storage, Verb
-from ermon.scenario.updates import ScriptError, Stage, refresh, update
+from ermon.scenario.schema import AcceptEntry, SessionState, StepEntry, Storage, Verb
+from ermon.scenario.updates import ScriptError, Stage, refresh, sessions_of, update
+
+CONNECTION_CLOSED = "the router closed the connection, or it was lost"
+SESSION_CLOSED = "the neighbor closed the session"
+SILENT = "no statistics have come of it"
 
 # The verbs: a function for each ---------------------------------------------------------------------
 
@@ -42,8 +49,7 @@ from ermon.scenario.updates import ScriptError, Stage, refresh, update
 def converge(stage: Stage, step: StepEntry) -> Iterator[Event]:
     """Bring everything up, as on a good day."""
     feeds = stage.feeds(step.converge or (), "converge")
-    for process in dict.fromkeys(feed.process for feed in feeds):
-        yield ProcessUp(stage.now, process)
+    yield from _start_processes(stage, feeds)
     for feed in feeds:
         yield from _start_session(stage, feed, step)
         yield from stage.update(feed, good_day(stage.config, feed, stage.now))
@@ -96,6 +102,79 @@ def exabgp_down(stage: Stage, step: StepEntry) -> Iterator[Event]:
         yield ProcessDown(stage.now, name, "exited")
 
 
+def bmp_up(stage: Stage, step: StepEntry) -> Iterator[Event]:
+    for connection in _connections(stage, step.bmp_up or (), "bmp_up"):
+        stage.connected.add(connection)
+        yield ProcessUp(stage.now, connection)
+
+
+def bmp_down(stage: Stage, step: StepEntry) -> Iterator[Event]:
+    for connection in _connections(stage, step.bmp_down or (), "bmp_down"):
+        stage.connected.discard(connection)
+        for feed in stage.config.feeds.values():
+            if feed.process == connection:
+                stage.sent.pop(feed.name, None)
+        yield ProcessDown(stage.now, connection, step.reason or CONNECTION_CLOSED)
+
+
+def statistics(stage: Stage, step: StepEntry) -> Iterator[Event]:
+    for connection in _connections(stage, step.statistics or (), "statistics"):
+        _refuse_unconnected(stage, connection, "statistics")
+        yield StatisticsBegan(stage.now, connection)
+
+
+def session(stage: Stage, step: StepEntry) -> Iterator[Event]:
+    """Report what a router says by BMP of its session on a link or uplink."""
+    for feed in _sessions(stage, step):
+        _refuse_unconnected(stage, feed.process, "session")
+        match step.session:
+            case SessionState.UP:
+                yield from _start_session(stage, feed, step)
+                yield from stage.update(feed, good_day(stage.config, feed, stage.now))
+                yield from _end_dump(stage, feed)
+            case SessionState.MISSING:
+                stage.sent.pop(feed.name, None)
+                yield SessionUnreported(stage.now, feed.name)
+            case SessionState.SILENT:
+                yield SessionSilent(stage.now, feed.name, step.reason or SILENT)
+            case _:
+                stage.sent.pop(feed.name, None)
+                yield SessionDown(stage.now, feed.name, step.reason or SESSION_CLOSED)
+
+
+def _sessions(stage: Stage, step: StepEntry) -> list[Feed]:
+    """Return the feeds that a router's BMP connection carries of a link's or an uplink's sessions."""
+    if (step.uplink is None) == (step.circuit is None and step.link is None):
+        raise stage.error("session", "needs a circuit and link, or an uplink")
+    link = stage.link_of(step)
+    if link is not None:
+        found, key, router = sessions_of(stage.config, link), "link", link.router
+    else:
+        uplinks = stage.config.uplinks
+        name = stage.known(step.uplink or "", uplinks, "uplink", "an uplink")
+        found = [feed for feed in stage.config.feeds.values() if feed.by_bmp and feed.uplink == name]
+        key, router = "uplink", uplinks[name].router
+    found = [feed for feed in found if step.family is None or set(step.family) & set(feed.families)]
+    if not found:
+        message = f"{router} does not report its session by BMP; add routers.{router}.bmp: {{peer: ADDRESS}}"
+        raise stage.error(key, message)
+    return found
+
+
+def _connections(stage: Stage, names: Collection[str], key: str) -> list[str]:
+    """Return the BMP connections of routers."""
+    known = {feed.router or "": feed.process for feed in stage.config.feeds.values() if feed.by_bmp}
+    if ALL in names:
+        return list(known.values())
+    return [known[stage.known(name, known, key, "a router that reports by BMP")] for name in names]
+
+
+def _refuse_unconnected(stage: Stage, connection: str, key: str) -> None:
+    if connection not in stage.connected and not stage.unsure:
+        message = f"{connection} is not connected at this point; first use bmp_up or converge"
+        raise stage.error(key, message)
+
+
 def source_rejected(stage: Stage, step: StepEntry) -> Iterator[Event]:
     yield from _judge_sources(stage, step.source_rejected or (), "source_rejected", "it does not parse")
 
@@ -132,8 +211,7 @@ def restart(stage: Stage, step: StepEntry) -> Iterator[Event]:
     """Return the events after a restart: ExaBGP runs, the known routers reconnect, and each sends its table."""
     del step
     feeds = [stage.config.feeds[name] for name in stage.sent]
-    for process in dict.fromkeys(feed.process for feed in feeds):
-        yield ProcessUp(stage.now, process)
+    yield from _start_processes(stage, feeds)
     for feed in feeds:
         yield SessionUp(stage.now, feed.name)
         if held := stage.sent[feed.name]:
@@ -150,11 +228,21 @@ PLAYED: Mapping[str, Callable[[Stage, StepEntry], Iterable[Event]]] = {
         verb.__name__: verb
         for verb in (
             *(converge, in_sync, up, end_of_rib, down, messages_lost, exabgp_up, exabgp_down),
+            *(bmp_up, bmp_down, statistics, session),
             *(source_rejected, source_accepted, storage, restart, accept),
         )
     },
 }
 """The function that plays a step, by verb of the schema."""
+
+
+def _start_processes(stage: Stage, feeds: Iterable[Feed]) -> Iterator[Event]:
+    """Start the ExaBGP processes of feeds; routers that report by BMP connect and send statistics."""
+    for process in dict.fromkeys(feed.process for feed in feeds):
+        yield ProcessUp(stage.now, process)
+        if process in stage.config.connections:
+            stage.connected.add(process)
+            yield StatisticsBegan(stage.now, process)
 
 
 def _start_session(stage: Stage, feed: Feed, step: StepEntry) -> Iterator[Event]:
@@ -188,6 +276,8 @@ _TAKES: Mapping[str, tuple[str, ...]] = {
     "up": ("add_path", "hold_time"),
     "end_of_rib": ("family",),
     "down": ("reason",),
+    "bmp_down": ("reason",),
+    "session": ("circuit", "link", "uplink", "family", "reason"),
     "refresh": ("family", "omit"),
     "announce": (*_ON_ROUTES, "next_hop", "path", "communities", "local_preference"),
     "withdraw": _ON_ROUTES,
@@ -292,6 +382,7 @@ def describe(step: StepEntry, verbs: Sequence[Verb]) -> str:
     where = [
         f"of {' and '.join(step.family)}" if step.family else "",
         f"on {step.circuit} {step.link}" if step.circuit else "",
+        f"on {step.uplink}" if step.uplink else "",
         f"on {', '.join(step.feed)}" if step.feed else "",
     ]
     return " ".join([" and ".join(parts) or "(wait)", *filter(None, where)])

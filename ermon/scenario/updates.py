@@ -50,6 +50,8 @@ class Stage:
         """The place of the current step in its file."""
         self.sent: dict[str, dict[RouteKey, Sent]] = {}
         """By feed that is up: the announced routes that are not withdrawn."""
+        self.connected: set[str] = set()
+        """The BMP connections that are up."""
         self.unsure = False
         """A step was wrong, so the state is unknown: no complaints about missing sessions or routes."""
 
@@ -121,21 +123,32 @@ def update(stage: Stage, step: StepEntry) -> Iterator[Event]:
 
 
 def _feeds(stage: Stage, step: StepEntry, link: Link | None) -> list[Feed]:
-    """Return the named feeds, or the edge tables of the link's router, which contain its routes."""
+    """Return the named feeds, or those that show the routes of the link: the edge tables of its router, and its session."""
     if step.feed is None:
         if link is None:
             raise stage.error("feed", "is missing; name the feed that shows it, or the circuit and link")
-        names = [feed.name for feed in stage.config.tables_of(link)]
-        if not names:
+        tables = [feed.name for feed in stage.config.tables_of(link)]
+        sessions = [feed.name for feed in sessions_of(stage.config, link) if feed.view is View.FROM_MICROSOFT]
+        if not tables and not sessions:
             message = f"no feed is an edge-table of {link.router}, the router of this link; name a feed"
             raise stage.error("link", message)
-        return stage.up_feeds(names, "link")
+        up = [name for name in sessions if name in stage.sent]
+        return [
+            feed
+            for feed in stage.up_feeds([*tables, *(up if tables or up else sessions)], "link")
+            if step.family is None or set(step.family) & set(feed.families)
+        ]
     feeds = stage.up_feeds(step.feed, "feed")
     for feed in feeds:
-        if link is not None and feed.view is not View.EDGE_TABLE:
+        if link is not None and feed.view not in {View.EDGE_TABLE, View.FROM_MICROSOFT}:
             message = f"is for routes of an edge-table only: it names their link; {feed.name} is {feed.view}"
             raise stage.error("link", message)
     return feeds
+
+
+def sessions_of(config: Config, link: Link) -> list[Feed]:
+    """Return the feeds of a link's session with Microsoft that its router reports by BMP: received, and advertised."""
+    return [feed for feed in config.feeds.values() if feed.by_bmp and feed.link_key == link.key]
 
 
 # Withdrawing ---------------------------------------------------------------------------------------------
@@ -181,6 +194,8 @@ def _announced(stage: Stage, step: StepEntry, feed: Feed, link: Link | None) -> 
         yield from _usual(stage, step, feed, link)
     for prefix in _prefixes(step.announce):
         if prefix.family not in feed.families:
+            if step.feed is None and feed.by_bmp:
+                continue  # the session of the other family shows it
             message = f"{prefix}: {feed.name} carries {' and '.join(feed.families)} only"
             raise stage.error("announce", message)
         attributes = _attributes(stage, step, feed, link, prefix)

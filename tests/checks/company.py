@@ -218,7 +218,13 @@ class Company(Story):
 
     def converge(self) -> Self:
         """Bring all feeds up with their usual routes, and wait until they are in sync."""
+        for feed in self.config.feeds.values():
+            if feed.by_bmp and feed.router is not None:
+                self.connect(feed.router).statistics(feed.router)
         self.up(*self.config.feeds)
+        for feed in self.config.feeds.values():
+            if feed.view is View.FROM_MICROSOFT:
+                self.bring_session(feed.name)
         for link in self.config.links:
             if self._edge(link_name := f"{link.circuit}-{link.name}"):
                 self.bring(link_name, *link.families)
@@ -276,6 +282,18 @@ class Company(Story):
             return self.microsoft_sends(link, *(space.vnet for space in spaces), communities="")
         self.microsoft_sends(link, *(space.exchange for space in spaces), communities=EXCHANGE)
         return self.microsoft_sends(link, *(space.sharepoint for space in spaces), communities=SHAREPOINT)
+
+    def bring_session(self, feed: str) -> Self:
+        """Let Microsoft send its usual routes on a session that a router reports by BMP."""
+        one = self.config.feeds[feed]
+        for family in one.families:
+            space, link = SPACES[family], f"{one.circuit}-{one.link}"
+            if self._is_private(link):
+                self.microsoft_sends(link, space.vnet, communities="", preference=None, feed=feed)
+            else:
+                for prefix, tag in ((space.exchange, EXCHANGE), (space.sharepoint, SHAREPOINT)):
+                    self.microsoft_sends(link, prefix, communities=tag, preference=None, feed=feed)
+        return self
 
     def lose(self, link: str, *families: Family) -> Self:
         """Let a link fail: its router withdraws all routes that Microsoft sent there."""

@@ -22,6 +22,11 @@ from tests.story import config as load
 REFERENCE = Path(__file__).parents[2] / "config" / "ermon.reference.yml"
 
 CHANGES = (
+    ("  # bmp: {listen:", "  bmp: {listen:"),
+    (
+        "edge-1: {addresses: [192.0.2.201], platform: frr}",
+        "edge-1: {addresses: [192.0.2.201], platform: frr, bmp: {peer: 192.0.2.201, pre_policy: true}}",
+    ),
     ("# group: production", "group: production"),
     (
         "location: Dallas\n    peering: microsoft",

@@ -26,6 +26,8 @@ ONLY_RELOADED = frozenset({"view-missing"})
 
 WITHOUT_PREFIXES = frozenset(
     {
+        "bmp-down",
+        "bmp-no-stats",
         "churn-high",
         "circuit-hidden",
         "circuit-unseen",

@@ -14,7 +14,10 @@ from ermon.model.events import (
     ProcessDown,
     ProcessUp,
     SessionDown,
+    SessionSilent,
+    SessionUnreported,
     SessionUp,
+    StatisticsBegan,
     Update,
 )
 from ermon.model.prefixes import parse_address
@@ -192,6 +195,107 @@ def test_one_update_may_withdraw_and_announce(tmp_path: Path):
     step = "- {withdraw: 198.51.100.0/28, announce: {count: 2, of: 198.51.100.0/28}, feed: chicago-primary}"
     found = update(tmp_path, CONVERGED + step)
     assert (len(found.announced), len(found.withdrawn)) == (2, 1)
+
+
+# Sessions that routers report by BMP -------------------------------------------------------------------
+
+BMP = """changes:
+  collector: {bmp: {listen: ["192.0.2.10:11019"]}}
+  routers: {edge-1: {bmp: {peer: 127.0.0.11, pre_policy: true, adj_rib_out: true}}}"""
+SESSION = "circuit: chicago, link: primary"
+IPV4, IPV6 = "edge-1/chicago/primary/ipv4", "edge-1/chicago/primary/ipv6"
+
+
+def bmp_events(folder: Path, steps: str) -> list[Event]:
+    return list(read(folder, steps, head=BMP).acts[-1].events)
+
+
+def test_converging_connects_the_routers_that_report_by_bmp(tmp_path: Path):
+    found = bmp_events(tmp_path, f"- converge: [{IPV4}, {IPV6}]")
+    assert found[:2] == [ProcessUp(START, "bmp/edge-1"), StatisticsBegan(START, "bmp/edge-1")]
+    shown = [event for event in found if isinstance(event, Update)]
+    assert [(event.feed, announced(event)[0]) for event in shown] == [
+        (IPV4, ("192.0.2.0/26", "203.0.113.2", "12076")),
+        (IPV6, ("2001:db8:40::/48", "2001:db8:ffff::2", "12076")),
+    ]
+    assert {route.path_id for event in shown for route in event.announced} == {None}
+
+
+def test_a_session_is_reported_down_on_all_its_feeds(tmp_path: Path):
+    found = bmp_events(tmp_path, f"{CONVERGED}- {{session: down, {SESSION}, family: ipv6, reason: work}}")
+    feeds = [IPV6, f"{IPV6}/pre-policy", f"{IPV6}/advertised"]
+    assert found == [SessionDown(START + 2, feed, "work") for feed in feeds]
+
+
+def test_a_session_that_comes_up_brings_its_usual_routes(tmp_path: Path):
+    steps = f"{CONVERGED}- {{session: down, {SESSION}}}\n- {{session: up, {SESSION}, family: ipv4}}"
+    found = [event for event in bmp_events(tmp_path, steps) if getattr(event, "feed", "") == IPV4]
+    assert [type(event) for event in found] == [SessionUp, Update, EndOfRib]
+    found = bmp_events(tmp_path, f"{CONVERGED}- {{session: up, uplink: isp-a, family: ipv4}}")
+    assert announced(found[1]) == [("0.0.0.0/0", "None", "64510")]
+
+
+def test_a_session_may_be_missing_or_silent(tmp_path: Path):
+    found = bmp_events(tmp_path, f"{CONVERGED}- {{session: missing, uplink: isp-a, family: ipv4}}")
+    assert found[0] == SessionUnreported(START + 2, "edge-1/isp-a/ipv4")
+    found = bmp_events(
+        tmp_path, f"{CONVERGED}- {{session: silent, uplink: isp-a, family: ipv6, reason: hung}}"
+    )
+    assert found[0] == SessionSilent(START + 2, "edge-1/isp-a/ipv6", "hung")
+
+
+def test_a_bmp_connection_ends_and_begins(tmp_path: Path):
+    found = bmp_events(tmp_path, f"{CONVERGED}- {{bmp_down: edge-1, reason: hung up}}")
+    assert found == [ProcessDown(START + 2, "bmp/edge-1", "hung up")]
+    steps = f"{CONVERGED}- {{bmp_down: all}}\n- {{bmp_up: edge-1}}"
+    assert bmp_events(tmp_path, steps) == [ProcessUp(START + 2, "bmp/edge-1")]
+    assert bmp_events(tmp_path, f"{steps}\n- {{statistics: edge-1}}") == [
+        StatisticsBegan(START + 2, "bmp/edge-1")
+    ]
+
+
+def test_routes_of_a_link_are_on_its_edge_table_and_on_its_session(tmp_path: Path):
+    found = bmp_events(tmp_path, f"{CONVERGED}- {{withdraw: all, {SESSION}, family: ipv4}}")
+    assert [getattr(event, "feed", "") for event in found] == ["edge-1", IPV4, f"{IPV4}/pre-policy"]
+    steps = f"{CONVERGED}- {{session: down, {SESSION}}}\n- {{announce: 192.0.2.128/26, {SESSION}}}"
+    assert [getattr(event, "feed", "") for event in bmp_events(tmp_path, steps)] == ["edge-1"]
+    found = bmp_events(tmp_path, f"{CONVERGED}- {{announce: 192.0.2.128/26, {SESSION}, feed: {IPV4}}}")
+    assert [getattr(event, "feed", "") for event in found] == [IPV4]
+
+
+@pytest.mark.parametrize(
+    ("steps", "place", "message"),
+    [
+        ("{session: down}", "session", "needs a circuit and link, or an uplink"),
+        (f"{{session: down, {SESSION}, uplink: isp-a}}", "session", "needs a circuit and link, or an uplink"),
+        (
+            "{session: down, circuit: plant, link: primary}",
+            "link",
+            "edge-5 does not report its session by BMP; add routers.edge-5.bmp: {peer: ADDRESS}",
+        ),
+        ("{session: down, uplink: isp-x}", "uplink", "'isp-x' is not an uplink in this configuration; did"),
+        (
+            "{bmp_down: edge-2}",
+            "bmp_down",
+            "'edge-2' is not a router that reports by BMP in this configuration; did you mean edge-1?",
+        ),
+        (
+            f"{{bmp_down: edge-1}}\n- {{session: down, {SESSION}}}",
+            "session",
+            "bmp/edge-1 is not connected at this point; first use bmp_up or converge",
+        ),
+        (
+            "{bmp_down: edge-1}\n- {statistics: edge-1}",
+            "statistics",
+            "bmp/edge-1 is not connected at this point; first use bmp_up or converge",
+        ),
+    ],
+)
+def test_a_step_about_bmp_that_cannot_happen_is_an_error(
+    tmp_path: Path, steps: str, place: str, message: str
+):
+    (found,) = errors(write(tmp_path, f"{CONVERGED}- {steps}", head=BMP))
+    assert f".{place}: {message}" in found
 
 
 def test_usual_routes_are_those_of_converge(tmp_path: Path):
