@@ -225,7 +225,8 @@ class RouteDoc(msgspec.Struct, frozen=True, kw_only=True):
         str | None,
         Meta(extra_json_schema={"enum": ["link", "unattributed", "internal-copy", "not-microsoft", None]}),
     ]
-    """What a route of an edge table is; ``null`` in every other view."""
+    """What a route of an edge table is, or of a session with Microsoft that its router reports; ``null`` in every other
+    view."""
 
 
 class RoutesDoc(msgspec.Struct, frozen=True, kw_only=True):

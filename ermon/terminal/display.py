@@ -116,14 +116,15 @@ def labels(values: Mapping[str, str]) -> str:
 
 
 def evidence(values: Mapping[str, Any], known: Mapping[str, str]) -> str:
-    """Return the evidence of a finding as text, the most useful first: prefixes, AS paths, then the rest.
+    """Return the evidence of a finding as text, the most useful first: why sessions are down, prefixes, AS paths, then the
+    rest.
 
     ``known`` are the labels, which are shown beside it and not repeated.
     """
     left = {name: value for name, value in values.items() if value != [known.get(name.removesuffix("s"))]}
     total = left.pop("prefixes_total", None)
     parts = []
-    for name in ("prefixes", "as_paths", "next_hops", *left):
+    for name in ("sessions", "prefixes", "as_paths", "next_hops", *left):
         if name in left:
             value = left.pop(name)
             if value not in (None, "", [], {}):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from rich.console import RenderableType
@@ -21,7 +21,7 @@ from ermon.api.status import (
     StatusDoc,
 )
 from ermon.model.prefixes import Family
-from ermon.model.zones import utc_clock
+from ermon.model.zones import clock, utc_clock
 from ermon.terminal.display import (
     duration,
     family_name,
@@ -79,6 +79,7 @@ def _circuit(
             table.add_row(*row)
     parts: list[RenderableType] = [head, indented(table, 2)]
     for link_name, link in circuit.links.items():
+        parts += [indented(line, 2) for line in _sessions(link_name, link, now)]
         if link.service_routes or link.services:
             parts.append(indented(_services(link_name, link), 2))
     return parts
@@ -149,6 +150,16 @@ def _advertised(link: LinkDoc, family: Family) -> Text:
             return text("◆ unknown", style("unknown"))
         case _:
             return text(f"{count} of {limit}")
+
+
+def _sessions(name: str, link: LinkDoc, now: datetime) -> Iterator[Text]:
+    """Say why the router's own sessions on a link are down, or bring nothing, as the router reports it."""
+    for family, session in link.sessions.items():
+        if session.state == Shown.UNKNOWN or not session.reason:
+            continue
+        since = "" if session.since is None else f" since {clock(instant(session.since), now)}"
+        down = "" if session.state == Shown.UP else " down"
+        yield text(f"▲ {name} {family_name(family)} session{down}{since}: {session.reason}", style("down"))
 
 
 def _services(name: str, link: LinkDoc) -> Text:

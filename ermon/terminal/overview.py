@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ermon.api.answers import FindingDoc
-from ermon.api.status import FeedDoc, FeedOverall, GroupDoc, QuietDoc, StatusDoc
+from ermon.api.status import GroupDoc, QuietDoc, StatusDoc
 from ermon.model.zones import clock, moment
 from ermon.terminal.display import (
     duration,
     evidence,
-    family_name,
     grid,
     indented,
     instant,
@@ -28,7 +27,8 @@ from ermon.terminal.display import (
     style,
     text,
 )
-from ermon.terminal.network import NARROW, circuits, pools
+from ermon.terminal.feeds import feeds, sessions
+from ermon.terminal.network import circuits, pools
 from ermon.terminal.picture import Picture
 
 
@@ -45,6 +45,7 @@ def overview(picture: Picture, width: int, *, everything: bool = False) -> Itera
         ("Circuits", circuits(status, now, width, everything=everything)),
         ("NAT pools", pools(status, everything=everything)),
         ("Feeds", feeds(status, now, width, everything=everything)),
+        ("Sessions that routers report (BMP)", sessions(status, now, everything=everything)),
         ("Cleared lately", cleared(picture)),
         ("Clock of ermon's machine, last 24 hours", clock_steps(status, now)),
     ):
@@ -186,80 +187,3 @@ def clock_steps(status: StatusDoc, now: datetime) -> list[RenderableType]:
     """List the steps of the clock, the latest first, because dates in earlier files and messages may differ by them."""
     shown = status.clock_steps[: -MAX_CLOCK_STEPS - 1 : -1]
     return [text(f"{clock(datetime.fromtimestamp(step.time, UTC), now)}  {step.text}") for step in shown]
-
-
-# Feeds ---------------------------------------------------------------------------------------------------
-
-MAX_FEEDS = 12
-"""If there are more, only those with a problem are shown."""
-
-
-def feeds(status: StatusDoc, now: datetime, width: int, *, everything: bool) -> list[RenderableType]:
-    parts: list[RenderableType] = [
-        text(
-            f"▲ ExaBGP's process {name} is {process.state}, and none of its feeds can be up"
-            f"{': ' if process.reason else ''}{process.reason}",
-            style("down"),
-        )
-        for name, process in status.processes.items()
-        if process.state == "down"
-    ]
-    ranked = sorted(status.feeds.items(), key=lambda item: _RANKS.get(item[1].overall, 0))
-    if not everything and len(ranked) > MAX_FEEDS:
-        ranked = [item for item in ranked if item[1].overall != FeedOverall.UP]
-    if ranked:
-        columns = ("Feed", "State", "For", "Routes", "Shows")[: 5 if width >= NARROW else 3]
-        table = grid(*columns, right=[3])
-        for name, feed in ranked:
-            table.add_row(*_row(name, feed, now)[: len(columns)])
-        parts.append(table)
-    if len(ranked) < len(status.feeds):
-        hidden = plural(len(status.feeds) - len(ranked), "feed")
-        parts.append(text(f"● {hidden} more up and in sync; --all shows them", "green"))
-    return parts
-
-
-_RANKS: Mapping[str, int] = {overall: rank for rank, overall in enumerate(reversed(FeedOverall))}
-"""The rank of each state, the worst first; a state that this version does not know ranks with the worst."""
-
-
-def _row(name: str, feed: FeedDoc, now: datetime) -> tuple[Text, ...]:
-    # ermon waits for the router since ermon or ExaBGP was started; `since` may be from long before.
-    since = feed.since if feed.waiting_until is None else None
-    return (
-        text(name),
-        _state(feed, now),
-        text("" if since is None else duration(now - instant(since))),
-        _routes(feed),
-        text(_place(feed)),
-    )
-
-
-def _routes(feed: FeedDoc) -> Text:
-    """Return the number of routes of a feed. For a feed that is down it is unknown what its router has."""
-    return text("unknown", style("unknown")) if feed.state != "up" else text(str(sum(feed.routes.values())))
-
-
-def _place(feed: FeedDoc) -> str:
-    link = " ".join(part for part in (feed.circuit, feed.link) if part)
-    about = link or feed.uplink or feed.segment or feed.router or ""
-    return f"{feed.view} {about}".rstrip()
-
-
-def _state(feed: FeedDoc, now: datetime) -> Text:
-    """Return what is wrong with a feed, in the peer's words if there are any."""
-    if feed.state != "up":
-        if feed.waiting_until is not None:
-            until = clock(instant(feed.waiting_until), now)
-            return text(f"◆ waiting for the router until {until}", style("unknown"))
-        if feed.since is None and not feed.down_reason:
-            return text("▲ never up", style("down"))
-        return text(f"▲ {feed.state}{': ' if feed.down_reason else ''}{feed.down_reason}", style("down"))
-    missing = [family_name(family) for family, in_sync in feed.in_sync.items() if not in_sync]
-    if missing:
-        return text(f"◆ not in sync: {', '.join(missing)}", style("unknown"))
-    if feed.overflowed:
-        return text("◆ too many routes", style("unknown"))
-    if feed.loss:
-        return text(f"◆ BGP updates lost: {feed.loss}", style("unknown"))
-    return text("● up, in sync", style("up"))

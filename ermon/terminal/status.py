@@ -14,7 +14,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from ermon.api.answers import FindingDoc
-from ermon.api.status import ClockStepDoc, HeadlineDoc, HeadlineKind, PoolDoc
+from ermon.api.status import ClockStepDoc, FeedOverall, HeadlineDoc, HeadlineKind, PoolDoc
 from ermon.client.http import Client
 from ermon.client.target import Target, UnreachableError
 from ermon.model.settings import Severity
@@ -295,7 +295,9 @@ def _states(picture: Picture) -> Iterator[tuple[str, str]]:
             for family, shown in link.shown.items():
                 yield f"link {name} {link_name} {family_name(family)}", shown
     for name, feed in status.feeds.items():
-        reason = f": {feed.down_reason}" if feed.state != "up" and feed.down_reason else ""
+        if feed.overall == FeedOverall.ABSENT:
+            continue
+        reason = f": {feed.down_reason}" if feed.down_reason and (feed.state != "up" or feed.by_bmp) else ""
         reason = ", waited for" if feed.waiting_until is not None else reason
         yield f"feed {name}", f"{feed.state}{reason}"
     for name, pool in status.pools.items():

@@ -104,8 +104,10 @@ class Describer:
         return RouteDoc(feed=feed, prefix=str(route.prefix), path_id=route.path_id, **said)
 
     def _learned_on(self, feed: Feed, route: Route) -> dict[str, str | None]:
-        """Return the link of a route of an edge table, or how it is classified otherwise."""
+        """Return the link of a route, or how it is classified otherwise; the session with Microsoft is the link."""
         learned_on: dict[str, str | None] = {"circuit": None, "link": None, "attribution": None}
+        if feed.view is View.FROM_MICROSOFT:
+            return {"circuit": feed.circuit, "link": feed.link, "attribution": "link"}
         if feed.view is not View.EDGE_TABLE:
             return learned_on
         match self._attributor.of(feed).attribute(route):

@@ -14,6 +14,7 @@ from ermon.aio.slices import in_slices, list_in_slices
 from ermon.api.answers import FoundRoutesDoc, SearchDoc, WithoutDoc
 from ermon.core.facts import FILTERED_VIEWS
 from ermon.core.monitor import Monitor
+from ermon.model.findings import LinkState
 from ermon.model.inventory import Feed
 from ermon.model.prefixes import FAMILY_NAMES, Prefix
 from ermon.model.routes import Attributes, Community, Route
@@ -158,6 +159,8 @@ def _around(monitor: Monitor, feeds: Iterable[str], prefix: Prefix) -> list[_Fou
 def _without(monitor: Monitor, feeds: dict[str, Feed], prefix: Prefix) -> Iterator[WithoutDoc]:
     """Yield each feed without the prefix, with the reason."""
     for name, feed in feeds.items():
+        if feed.by_bmp and prefix.family not in feed.families:
+            continue  # the session is two feeds, one of each family
         if prefix not in monitor.network.feeds[name].rib:
             reason, text = _why_not(monitor, feed, prefix)
             yield WithoutDoc(feed=name, reason=reason, text=text)
@@ -169,6 +172,8 @@ def _why_not(monitor: Monitor, feed: Feed, prefix: Prefix) -> tuple[str, str]:
     known, family = monitor.network, FAMILY_NAMES[prefix.family]
     if prefix.family not in feed.families:
         return "other-family", f"carries no {family}"
+    if feed.by_bmp and (own := known.own_session(feed.name)).state is not LinkState.UP:
+        return "not-in-sync", f"the session is {own.state}: {own.reason or 'the router does not say why'}"
     if not known.up(feed.name):
         return "not-in-sync", "the session is down"
     if not known.knows(feed.name, prefix.family, (prefix,)):

@@ -63,7 +63,10 @@ async def test_the_status_names_everything_that_is_configured(client: Client, si
 
 async def test_uplinks_and_segments_in_the_status(client: Client, site: Site):
     status = await client.data("/api/v1/status")
-    assert (status["uplinks"], status["segments"]) == ({"isp-a": {"router": "edge-1", "asn": 64510}}, {})
+    assert (status["uplinks"], status["segments"]) == (
+        {"isp-a": {"router": "edge-1", "asn": 64510, "sessions": {}}},
+        {},
+    )
     site.net.reconfigure(company("segments: {campus: {expressroute: forbidden}}", "uplinks: null",
                                  "feeds: {isp-a: null}").config)  # fmt: skip
     status = await client.data("/api/v1/status")

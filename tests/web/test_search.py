@@ -128,6 +128,35 @@ async def test_each_feed_without_a_prefix_says_why(client: Client, site: Site, s
     )
 
 
+@BOTH_FAMILIES
+async def test_a_route_of_a_session_that_the_router_reports_is_learned_over_its_link(
+    client: Client, site: Site, space: Space
+):
+    site.net.reconfigure(company(REPORTING).config)
+    family = "ipv4" if space is V4 else "ipv6"
+    feed = f"edge-1/chicago/primary/{family}"
+    site.net.connect("edge-1").up(feed).announce(feed, space.exchange, path="12076 8075")
+    answer = await found(client, space.exchange)
+    [route] = [each for each in answer["routes"][0]["routes"] if each["feed"] == feed]
+    assert (route["circuit"], route["link"], route["attribution"]) == ("chicago", "primary", "link")
+
+
+async def test_a_session_without_a_prefix_says_why_in_the_words_of_its_router(client: Client, site: Site):
+    site.net.reconfigure(company(REPORTING).config)
+    feed = "edge-1/chicago/primary/ipv4"
+    site.net.connect("edge-1").up(feed).down(feed, reason="the neighbor sent hold timer expired")
+    site.net.wait(10).not_reported("edge-1/isp-a/ipv4")
+    answer = await found(client, V4.pool)
+    assert why(answer, feed) == ("not-in-sync", "the session is down: the neighbor sent hold timer expired")
+    assert why(answer, "edge-1/isp-a/ipv4") == (
+        "not-in-sync",
+        "the session is unknown: the router reports no such session",
+    )
+    assert why(answer, "edge-1/chicago/primary/ipv6") is None, (
+        "it is the same session's feed of the other family"
+    )
+
+
 async def test_a_feed_of_the_other_family_carries_none(client: Client, site: Site):
     site.net.reconfigure(company("feeds: {isp-a: {families: [ipv4]}}").config)
     assert why(await found(client, V6.pool), "isp-a") == ("other-family", "carries no IPv6")

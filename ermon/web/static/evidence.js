@@ -12,7 +12,9 @@ export function labels(finding) {
 
 /** The evidence as a small table, without values that the labels repeat. */
 export function evidence(finding) {
-  const rows = Object.entries(finding.evidence)
+  // Why a session ended comes first: it is the cause.
+  const { sessions, ...others } = finding.evidence;
+  const rows = Object.entries(sessions === undefined ? others : { sessions, ...others })
     .filter(([name, value]) => !counted(name, finding.evidence) && !repeats(name, value, finding.labels))
     .map(([name, value]) => [name, withTotal(name, value, finding.evidence)])
     .filter(([, text]) => text !== "");
