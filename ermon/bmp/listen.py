@@ -5,6 +5,8 @@ refused before an octet is read), with its MD5 key (RFC 2385) and from as few ho
 
 A connection is never held back on purpose: a router would keep what it has to say in its own memory. What ermon cannot take in soon
 enough is given up with the connection, and the router sends everything again on the next one.
+
+What the routers send is handed out in turns: the table of one router does not delay what another one reports.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import contextlib
 import socket
 import struct
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -26,8 +28,11 @@ INITIATION_SECONDS = 10.0
 KEEPALIVE_IDLE_SECONDS, KEEPALIVE_INTERVAL_SECONDS, KEEPALIVE_PROBES = 5, 2, 3
 """A path that is cut is noticed after 11 s. BMP has no keepalive of its own (RFC 7854)."""
 MAX_WAITING_OCTETS = 64 * 2**20
-"""With more of a router's octets waiting, its connection is closed."""
-READ_OCTETS = 2**18
+"""With more of a connection's octets waiting, it is closed."""
+PIECE_OCTETS = 2**13
+"""No more of a connection is handed out at once: some 80 messages, which are read in some milliseconds."""
+_PIECE_COST = 256
+"""Octets of memory that each piece takes besides its own: many small ones count as what they take."""
 MAX_KEY_OCTETS = 80
 """tcp(7), TCP_MD5SIG_MAXKEYLEN."""
 _TCP_MD5SIG, _IP_MINTTL, _IPV6_MINHOPCOUNT = 14, 21, 73
@@ -40,6 +45,7 @@ FELL_BEHIND = f"ermon fell behind: more than {MAX_WAITING_OCTETS // 2**20} MiB w
 NO_INITIATION = f"no Initiation within {INITIATION_SECONDS:g} s"
 REPLACED = "another connection of the router replaced it"
 REMOVED = "the configuration no longer has it"
+CHANGED = "the configuration requires something else of it"
 
 
 class BmpListenError(Exception):
@@ -71,11 +77,19 @@ class Closed:
     reason: str
 
 
-Received = Opened | Octets | Closed
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Everything that a router had sent before is handed out, and what became of it is done."""
+
+    router: str
+    reached: asyncio.Future[None]
+
+
+Received = Opened | Octets | Closed | Mark
 
 
 class BmpListener:
-    """Listens for all routers of a configuration; ``next`` hands out what they do, in the order in which it happened."""
+    """Listens for all routers of a configuration; ``next`` hands out what they do: of each in order, and of all in turns."""
 
     def __init__(self, refused: Callable[[str, str], None]) -> None:
         """``refused`` is called with ermon's address and the peer's of each connection that nobody may open."""
@@ -83,8 +97,10 @@ class BmpListener:
         self._listeners: dict[tuple[str, int], socket.socket] = {}
         self._readers: dict[socket.socket, asyncio.Task[None]] = {}
         self._routers: dict[Address, BmpRouter] = {}
+        self._keys: dict[str, str] = {}
         self._connections: dict[str, _Connection] = {}
-        self._waiting: deque[Received] = deque()
+        self._waiting: dict[str, deque[Received]] = {}
+        """By router that something is waiting of; the one whose turn is next comes first."""
         self._arrived = asyncio.Event()
         self._numbers = 0
 
@@ -98,49 +114,63 @@ class BmpListener:
         ``BmpListenError`` where an address cannot be listened on: then nothing has changed.
         """
         wanted = () if listening is None else listening.listen
-        opened = dict(self._open(address for address in wanted if address not in self._listeners))
-        before, self._routers = self._routers, {router.peer: router for router in routers.values()}
+        by_peer = {router.peer: router for router in routers.values()}
+        opened = self._open(wanted)
+        try:
+            for listener in (*self._listeners.values(), *opened.values()):
+                self._protect(listener, by_peer, keys)
+            for address, listener in opened.items():
+                _listen_on(listener, *address)  # from here on, somebody may connect
+        except BmpListenError:
+            for listener in opened.values():
+                listener.close()
+            for listener in self._listeners.values():
+                self._protect(listener, self._routers, self._keys)
+            raise
+        self._routers, self._keys = by_peer, dict(keys)
         for address in [address for address in self._listeners if address not in wanted]:
             await self._stop_listening(address)
         self._listeners |= opened
-        for listener in self._listeners.values():
-            for peer in {*before, *self._routers}:
-                router = self._routers.get(peer)
-                _set_key(listener, peer, "" if router is None else keys.get(router.router, ""))
         for listener in opened.values():
             self._readers[listener] = asyncio.create_task(self._accept(listener))
-        kept = {router.router: router for router in self._routers.values()}
         for name, connection in list(self._connections.items()):
-            if name not in kept or kept[name].peer != connection.router.peer:
-                connection.close(REMOVED)
+            kept = routers.get(name)
+            if kept is None or not connection.is_of(kept, keys.get(name, "")):
+                connection.close(REMOVED if kept is None else CHANGED)
+
+    def _protect(
+        self, listener: socket.socket, routers: Mapping[Address, BmpRouter], keys: Mapping[str, str]
+    ) -> None:
+        """Require of who connects to an address what the configuration requires."""
+        for peer in {*self._routers, *routers}:
+            router = routers.get(peer)
+            _set_key(listener, peer, "" if router is None else keys.get(router.router, ""))
+        _set_least_ttl(listener, min(map(_least_ttl, routers.values()), default=0))
 
     def prepare(self, listening: BmpListening | None) -> None:
         """Raise ``BmpListenError`` if ``configure`` could not listen there now."""
-        wanted = () if listening is None else listening.listen
-        for _, listener in self._open(address for address in wanted if address not in self._listeners):
-            listener.close()
+        opened = self._open(() if listening is None else listening.listen)
+        try:
+            for address, listener in opened.items():
+                _listen_on(listener, *address)
+        finally:
+            for listener in opened.values():
+                listener.close()
 
-    def _open(self, addresses: Iterator[tuple[str, int]]) -> Iterator[tuple[tuple[str, int], socket.socket]]:
-        opened: list[socket.socket] = []
-        for host, port in addresses:
-            family = socket.AF_INET6 if ":" in host else socket.AF_INET
-            listener = socket.socket(family, socket.SOCK_STREAM)
-            opened.append(listener)
-            try:
-                listener.setblocking(False)
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                if family == socket.AF_INET6:
-                    listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                listener.bind((host, port))
-                listener.listen(_BACKLOG)
-            except OSError as error:
-                for each in opened:
-                    each.close()
-                shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-                raise BmpListenError(
-                    f"collector.bmp.listen: cannot listen on {shown}: {error.strerror or error}"
-                ) from error
-            yield (host, port), listener
+    def _open(self, wanted: Iterable[tuple[str, int]]) -> dict[tuple[str, int], socket.socket]:
+        """Bind sockets to the addresses that ermon does not listen on yet."""
+        opened: dict[tuple[str, int], socket.socket] = {}
+        try:
+            for host, port in wanted:
+                if (host, port) not in self._listeners:
+                    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+                    opened[host, port] = socket.socket(family, socket.SOCK_STREAM)
+                    _bind(opened[host, port], host, port)
+        except BmpListenError:
+            for listener in opened.values():
+                listener.close()
+            raise
+        return opened
 
     async def _stop_listening(self, address: tuple[str, int]) -> None:
         listener = self._listeners.pop(address)
@@ -161,34 +191,49 @@ class BmpListener:
     async def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         while True:
+            await asyncio.sleep(0)  # however many connect at once, everything else goes on
             try:
                 connected, address = await loop.sock_accept(listener)
             except OSError:  # no file descriptor is left; the queue of those who connect is not lost
                 await asyncio.sleep(1.0)
                 continue
-            router = self._routers.get(parse_address(address[0]))
+            router = self._routers.get(_peer(address[0]))
             if router is None:
                 connected.close()
                 self._refused(listener.getsockname()[0], address[0])
                 continue
-            with contextlib.suppress(OSError):  # it is gone already
+            try:
                 _prepare(connected, router)
-                await loop.connect_accepted_socket(partial(self._connection, router), connected)
+                make = partial(self._connection, router, self._keys.get(router.router, ""))
+                await loop.connect_accepted_socket(make, connected)
+            except OSError:  # it is gone already
+                connected.close()
 
-    def _connection(self, router: BmpRouter) -> _Connection:
+    def _connection(self, router: BmpRouter, key: str) -> _Connection:
         if (before := self._connections.get(router.router)) is not None:
             before.close(REPLACED)
         self._numbers += 1
-        connection = self._connections[router.router] = _Connection(self, router, self._numbers)
+        connection = self._connections[router.router] = _Connection(self, router, key, self._numbers)
         return connection
 
     def put(self, received: Received) -> None:
-        if isinstance(received, Closed):
-            connection = self._connections.get(received.router)
-            if connection is not None and connection.number == received.number:
-                del self._connections[received.router]
-        self._waiting.append(received)
+        """Have something handed out, after what the same router did before."""
+        self._waiting.setdefault(received.router, deque()).append(received)
         self._arrived.set()
+
+    def ended(self, connection: _Connection, reason: str) -> None:
+        """Have the end of a connection handed out; of one that nobody has heard of yet, nothing at all."""
+        router, number = connection.router.router, connection.number
+        if self._connections.get(router) is connection:
+            del self._connections[router]
+        if connection.is_opened and reason != FELL_BEHIND:
+            self.put(Closed(router, number, reason))
+            return
+        kept = [each for each in self._waiting.pop(router, ()) if _number_of(each) != number]
+        if kept:
+            self._waiting[router] = deque(kept)
+        if connection.is_opened:
+            self.put(Closed(router, number, reason))
 
     def close(self, router: str, number: int, reason: str) -> None:
         """End a connection, if it is still there; ``Closed`` follows."""
@@ -202,46 +247,70 @@ class BmpListener:
         if connection is not None and connection.number == number:
             connection.initiated()
 
-    @property
-    def connected(self) -> frozenset[str]:
-        """The routers that are connected."""
-        return frozenset(self._connections)
-
-    @property
-    def is_level(self) -> bool:
-        """Whether everything that was read has been handed out."""
-        return not self._waiting
+    async def level(self, router: str) -> None:
+        """Return when what a router had sent before is handed out, and the next thing is asked for."""
+        for _ in range(2):  # the loop reads each socket once in a turn
+            await asyncio.sleep(0)
+        mark = Mark(router, asyncio.get_running_loop().create_future())
+        self.put(mark)
+        await mark.reached
 
     async def next(self) -> Received:
         """Return what has happened next."""
         while not self._waiting:
             self._arrived.clear()
             await self._arrived.wait()
-        received = self._waiting.popleft()
-        if isinstance(received, Octets):
-            connection = self._connections.get(received.router)
-            if connection is not None and connection.number == received.number:
-                connection.waiting -= len(received.data)
+        router = next(iter(self._waiting))
+        waiting = self._waiting.pop(router)
+        received = waiting.popleft()
+        if waiting:
+            self._waiting[router] = waiting  # behind all others
+        connection = self._connections.get(router)
+        if connection is not None and connection.number == _number_of(received):
+            connection.handed_out(received)
         return received
 
 
+def _number_of(received: Received) -> int | None:
+    return None if isinstance(received, Mark) else received.number
+
+
 class _Connection(asyncio.Protocol):
-    def __init__(self, listener: BmpListener, router: BmpRouter, number: int) -> None:
+    def __init__(self, listener: BmpListener, router: BmpRouter, key: str, number: int) -> None:
         self.router = router
         self.number = number
-        self.waiting = 0
-        """Octets that were read and not handed out."""
+        self.is_opened = False
+        """Whether its beginning was handed out."""
+        self._key = key
+        self._waiting = 0
+        """Octets that were read and not handed out, with what they cost besides."""
         self._listener = listener
         self._reason: str | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport | None = None
 
+    def is_of(self, router: BmpRouter, key: str) -> bool:
+        """Return whether a router would be let in as this one was."""
+        own = (self.router.peer, self.router.ttl_security, self._key)
+        return own == (router.peer, router.ttl_security, key)
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(INITIATION_SECONDS, self.close, NO_INITIATION)
+        if self._reason is not None:  # it was closed before it was made
+            transport.abort()
+            return
         self._listener.put(Opened(self.router.router, self.number))
+        self._await_initiation()
+
+    def _await_initiation(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(INITIATION_SECONDS, self._not_initiated)
+
+    def _not_initiated(self) -> None:
+        if self._waiting or not self.is_opened:
+            self._await_initiation()  # ermon was busy: it may have come
+        else:
+            self.close(NO_INITIATION)
 
     def initiated(self) -> None:
         if self._timer is not None:
@@ -250,17 +319,24 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._reason is not None:
             return
-        self.waiting += len(data)
-        self._listener.put(Octets(self.router.router, self.number, data))
-        if self.waiting > MAX_WAITING_OCTETS:
+        for at in range(0, len(data), PIECE_OCTETS):
+            piece = data[at : at + PIECE_OCTETS]
+            self._waiting += len(piece) + _PIECE_COST
+            self._listener.put(Octets(self.router.router, self.number, piece))
+        if self._waiting > MAX_WAITING_OCTETS:
             self.close(FELL_BEHIND)
+
+    def handed_out(self, received: Received) -> None:
+        if isinstance(received, Octets):
+            self._waiting -= len(received.data) + _PIECE_COST
+        self.is_opened = True
 
     def close(self, reason: str) -> None:
         if self._reason is not None:
             return
         self._reason = reason
         self.initiated()
-        self._listener.put(Closed(self.router.router, self.number, reason))
+        self._listener.ended(self, reason)
         if self._transport is not None:
             self._transport.abort()
 
@@ -271,18 +347,54 @@ class _Connection(asyncio.Protocol):
 # Sockets -----------------------------------------------------------------------------------------------
 
 
+def _bind(listener: socket.socket, host: str, port: int) -> None:
+    try:
+        listener.setblocking(False)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if listener.family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind((host, port))
+    except OSError as error:
+        raise _cannot_listen(host, port, error) from error
+
+
+def _listen_on(listener: socket.socket, host: str, port: int) -> None:
+    try:
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        raise _cannot_listen(host, port, error) from error
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> BmpListenError:
+    shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return BmpListenError(f"collector.bmp.listen: cannot listen on {shown}: {error.strerror or error}")
+
+
+def _peer(host: str) -> Address:
+    """Read the address of who has connected; a link-local one of IPv6 has the name of the interface behind it."""
+    return parse_address(host.partition("%")[0])
+
+
 def _prepare(connected: socket.socket, router: BmpRouter) -> None:
     connected.setblocking(False)
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_SECONDS)
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL_SECONDS)
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
-    if router.ttl_security is not None:
-        least = _MAX_TTL + 1 - router.ttl_security
-        if connected.family == socket.AF_INET6:
-            connected.setsockopt(socket.IPPROTO_IPV6, _IPV6_MINHOPCOUNT, least)
-        else:
-            connected.setsockopt(socket.IPPROTO_IP, _IP_MINTTL, least)
+    _set_least_ttl(connected, _least_ttl(router))
+
+
+def _least_ttl(router: BmpRouter) -> int:
+    """Return the least TTL that a router's packets may arrive with; 0: any (RFC 5082 section 3)."""
+    return 0 if router.ttl_security is None else _MAX_TTL + 1 - router.ttl_security
+
+
+def _set_least_ttl(of: socket.socket, least: int) -> None:
+    """Drop packets with a smaller TTL. Set on a listening socket, it counts for the beginnings of connections as well."""
+    if of.family == socket.AF_INET6:
+        of.setsockopt(socket.IPPROTO_IPV6, _IPV6_MINHOPCOUNT, least)
+    else:
+        of.setsockopt(socket.IPPROTO_IP, _IP_MINTTL, least)
 
 
 def _set_key(listener: socket.socket, peer: Address, key: str) -> None:

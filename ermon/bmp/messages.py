@@ -22,11 +22,14 @@ from ermon.model.text import printable
 
 VERSION = 3
 MAX_MESSAGE_OCTETS = 2**20
-"""The longest message that is accepted, unless the configuration says otherwise. The longest that RFC 7854 allows is a Peer Up with
-two extended OPEN messages (RFC 9072), 131 KiB.
-"""
+"""The longest message that is accepted, unless the configuration says otherwise. An extended UPDATE (RFC 8654) takes 64 KiB."""
 MAX_TEXT_CHARACTERS = 255
 """A longer text of the router (its name, its description, a reason) is cut."""
+
+MAX_FIELDS = 1_000
+"""TLVs of a message that are read; the routers that were tried send fewer than 20."""
+MAX_OPEN_OCTETS = 4_096
+"""No session has a longer OPEN, whatever it negotiates (RFC 8654 section 4)."""
 
 _COMMON_HEADER_OCTETS = 6
 """Version, message length and message type (RFC 7854 section 4.1)."""
@@ -150,6 +153,8 @@ class PeerUp(msgspec.Struct, frozen=True):
     remote_port: int
     sent: Open
     received: Open
+    surplus: int = 0
+    """Octets behind the OPEN messages: what else the router says of the session."""
 
 
 class PeerDown(msgspec.Struct, frozen=True):
@@ -269,7 +274,9 @@ def _read_peer_up(peer: Peer, rest: bytes) -> PeerUp:
     if len(rest) < 20:
         raise Unreadable("a Peer Up that ends before its OPEN messages")
     sent, behind = _split_bgp(rest[20:], _OPEN)
-    received, _ = _split_bgp(behind, _OPEN)
+    received, surplus = _split_bgp(behind, _OPEN)
+    if max(len(sent), len(received)) > MAX_OPEN_OCTETS - _BGP_HEADER_OCTETS:
+        raise Unreadable(f"an OPEN of more than {MAX_OPEN_OCTETS} octets")
     return PeerUp(
         peer,
         local=_address(rest[:16], is_ipv6=peer.key.peer.version == 6),
@@ -277,6 +284,7 @@ def _read_peer_up(peer: Peer, rest: bytes) -> PeerUp:
         remote_port=int.from_bytes(rest[18:20], "big"),
         sent=read_open(sent),
         received=read_open(received),
+        surplus=len(surplus),
     )
 
 
@@ -287,8 +295,9 @@ _LOCAL_NOTIFICATION, _LOCAL_EVENT, _REMOTE_NOTIFICATION, _REMOTE_CLOSE, _NOT_MON
 
 
 def _read_peer_down(peer: Peer, rest: bytes) -> PeerDown:
+    """The session has ended, whatever is wrong with the reason: else it would count as up."""
     if not rest:
-        raise Unreadable("a Peer Down without a reason")
+        return PeerDown(peer, "the router says no reason")
     data = rest[1:]
     match rest[0]:
         case 1:
@@ -310,10 +319,11 @@ def _read_peer_down(peer: Peer, rest: bytes) -> PeerDown:
 
 
 def _notification(data: bytes) -> str:
-    body, _ = _split_bgp(data, _NOTIFICATION)
-    if len(body) < 2:
-        raise Unreadable("a NOTIFICATION without code and subcode")
-    return describe(body[0], body[1], body[2:])
+    try:
+        body, _ = _split_bgp(data, _NOTIFICATION)
+    except Unreadable:
+        body = b""
+    return describe(body[0], body[1], body[2:]) if len(body) >= 2 else "a NOTIFICATION, which cannot be read"
 
 
 def _local_event(data: bytes) -> str:
@@ -372,13 +382,17 @@ def _read_statistics(peer: Peer, rest: bytes) -> Statistics:
 def _information(octets: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield type and value of each TLV (RFC 7854 section 4.4)."""
     at, end = 0, len(octets)
-    while at < end:
+    for _ in range(MAX_FIELDS):
+        if at >= end:
+            return
         start = at + 4
         stop = start + int.from_bytes(octets[at + 2 : start], "big")
         if stop > end:
             raise Unreadable("a TLV that goes on behind the message")
         yield int.from_bytes(octets[at : at + 2], "big"), octets[start:stop]
         at = stop
+    if at < end:
+        raise Unreadable(f"more than {MAX_FIELDS} TLVs")
 
 
 def _text(octets: bytes) -> str:

@@ -16,6 +16,7 @@ from zlib import crc32
 import msgspec
 
 from ermon.bgp.interest import Interest, Unasked
+from ermon.bgp.malformed import Malformed, malformed_of
 from ermon.bgp.open import codec_between
 from ermon.bgp.update import AttributesCache, Codec, Read, Unreadable, read_update
 from ermon.bmp.messages import (
@@ -70,7 +71,10 @@ MAX_PEERS = 4_096
 """Sessions of a connection that ermon keeps in mind."""
 
 MAX_COUNTED_ROUTES = 100_000
-"""So many routes of a first dump are counted, to compare them with the number that the router reports."""
+"""So many routes of first dumps are counted on a connection, to compare them with the numbers that the router reports."""
+
+MAX_HELD_ROUTES = 200_000
+"""Of a connection, so many routes are remembered by the session that they are of, where several are the same feed."""
 
 Feeds = Mapping[tuple[Rib, Family], str]
 """The feeds that are made of one session, by what they are made of."""
@@ -132,10 +136,11 @@ class Taken(NamedTuple):
 
     events: list[Event]
     rejected: list[Rejected]
+    malformed: list[Malformed]
     messages: int = 0
     """How many were read."""
     ended: str | None = None
-    """Why the connection cannot go on."""
+    """Why the connection cannot go on: whatever else comes on it means nothing."""
 
 
 class _Session:
@@ -149,11 +154,13 @@ class _Session:
         self.reported = time
         """When it came up, or the last statistics of it came."""
         self.is_silent = False
-        self.counted: set[RouteKey] | None = set()
+        self.counted: dict[Family, set[RouteKey]] | None = {
+            family: set() for rib, family in feeds if rib is Rib.IN_POST
+        } or None
         """The routes of its first dump, post-policy; ``None`` once it is known to be complete, or there are too many."""
         self.ends: set[tuple[Rib, Family]] = set()
-        self.held: dict[str, set[RouteKey]] = {}
-        """By feed that several sessions are part of: its routes."""
+        self.held: dict[str, set[RouteKey]] | None = {}
+        """By feed that several sessions are part of: its routes; ``None``: there are too many."""
         inbound, outbound = codec_between(up.received, up.sent), codec_between(up.sent, up.received)
         self._add_path = {True: outbound.add_path, False: inbound.add_path}
 
@@ -162,6 +169,7 @@ class _Session:
         return bool(self._add_path[rib in _OUTBOUND])
 
 
+_ABOUT_A_SESSION = frozenset({Kind.ROUTE_MONITORING, Kind.STATISTICS, Kind.PEER_DOWN, Kind.PEER_UP})
 _OUTBOUND = frozenset({Rib.OUT_PRE, Rib.OUT_POST})
 
 
@@ -201,6 +209,9 @@ class RouterStream:
         """Of the sessions that are up: how they were reported."""
         self._last_words: dict[str, str] = {}
         """By feed that has not been up on this connection: why its session is down, as the router says."""
+        self._counted = self._held = 0
+        """Of all sessions: routes that are counted, and that are held."""
+        self._ended: str | None = None
         self._initiated: float | None = None
         self._first_ups_over = False
         self._has_statistics = False
@@ -222,16 +233,16 @@ class RouterStream:
 
     def take(self, data: bytes, time: float) -> Taken:
         """Read octets that arrived at ``time``."""
-        taken, messages, ended = Taken([], []), 0, None
+        taken, messages = Taken([], [], []), 0
         try:
-            for kind, body in self._framer.feed(data):
+            for kind, body in self._framer.feed(data) if self._ended is None else ():
                 messages += 1
-                ended = self._take_message(kind, body, time, taken)
-                if ended is not None:
+                self._ended = self._take_message(kind, body, time, taken)
+                if self._ended is not None:
                     break
         except BmpError as error:
-            ended = str(error)
-        return taken._replace(messages=messages, ended=ended)
+            self._ended = str(error)
+        return taken._replace(messages=messages, ended=self._ended)
 
     def _take_message(self, kind: int, body: bytes, time: float, taken: Taken) -> str | None:
         """Add what a message says; return why the connection ends, if it does."""
@@ -244,13 +255,13 @@ class RouterStream:
             message = read_message(kind, body)
         except Unreadable as error:
             taken.rejected.append(Rejected(RejectReason.BAD_MESSAGE, f"{_kind_name(kind)}: {error}"))
-            taken.events.extend(self._lost(kind, body, time, str(error)))
-            return None
+            why = f"a {_kind_name(kind)} message that cannot be read: {error}"
+            return self._take_unreadable(kind, body, time, why, taken)
         if isinstance(message, Termination):
             return f"the router ended the connection: {message.reason}"
         self._take(message, time, taken)
         if isinstance(message, PeerUp) and message.peer.key in self._sessions:
-            self._peer_ups[message.peer.key] = body
+            self._peer_ups[message.peer.key] = body[: len(body) - message.surplus]
         return None
 
     def _asks_about(self, body: bytes, time: float) -> bool:
@@ -265,23 +276,24 @@ class RouterStream:
             self._pre_policy = (self._pre_policy or (time, time))[0], time
         return peer.rib in session.ribs
 
-    def _lost(self, kind: int, body: bytes, time: float, why: str) -> Iterator[Event]:
-        """A Route Monitoring message of a feed that cannot be read may have announced or withdrawn anything."""
-        if kind != Kind.ROUTE_MONITORING:
-            return
+    def _take_unreadable(self, kind: int, body: bytes, time: float, why: str, taken: Taken) -> str | None:
+        """Add what a message that cannot be read may have changed; return why the connection ends, if it does."""
         try:
             peer = read_peer(body)
-        except Unreadable:  # of which session it was is unknown
-            feeds = list(self._up)
-        else:
-            session = self._sessions.get(peer.key)
-            feeds = (
-                []
-                if session is None
-                else [name for (rib, _), name in session.feeds.items() if rib == peer.rib]
+        except Unreadable:
+            # Of which session it was is unknown, and it may have said that one has ended.
+            return why if kind in _ABOUT_A_SESSION else None
+        session = self._sessions.get(peer.key)
+        if session is None:
+            return None
+        if kind == Kind.PEER_UP:
+            taken.events.extend(
+                self._end(peer.key, f"the router reports it anew: {why}", time, still_up=True)
             )
-        for feed in feeds:
-            yield MessagesLost(time, feed, 1, f"a Route Monitoring message that cannot be read: {why}")
+        elif kind == Kind.ROUTE_MONITORING:
+            feeds = [name for (rib, _), name in session.feeds.items() if rib == peer.rib]
+            taken.events.extend(MessagesLost(time, feed, 1, why) for feed in feeds)
+        return None
 
     def _take(self, message: Message, time: float, taken: Taken) -> None:
         match message:
@@ -289,7 +301,7 @@ class RouterStream:
                 if self._initiated is None:
                     self._initiated = time
                     taken.events.append(ProcessUp(time, self.process))
-            case PeerUp():
+            case PeerUp(peer=peer) if peer.rib is not Rib.LOCAL:  # its own table is no session (RFC 9069)
                 self._take_peer_up(message, time, taken)
             case PeerDown():
                 taken.events.extend(self._take_peer_down(message, time))
@@ -358,13 +370,18 @@ class RouterStream:
         """Forget a session; ``still_up``: it is only no longer reported."""
         session = self._sessions.pop(key)
         self._peer_ups.pop(key, None)
+        self._forget_counted(session)
+        held, session.held = session.held, None
+        self._held -= sum(map(len, (held or {}).values()))
         for name in session.feeds.values():
             others = self._up[name]
             others.discard(key)
             if not others:
                 yield SessionSilent(time, name, reason) if still_up else SessionDown(time, name, reason)
-            elif held := session.held.get(name):
-                yield Update(time, name, (), tuple(sorted(held)))
+            elif held is None:
+                yield MessagesLost(time, name, 0, f"of a session with more than {MAX_HELD_ROUTES} routes")
+            elif routes := held.get(name):
+                yield Update(time, name, (), tuple(sorted(routes)))
 
     # Routes --------------------------------------------------------------------------------------------
 
@@ -388,7 +405,9 @@ class RouterStream:
             why = f"an UPDATE that cannot be read: {error}"
             taken.events.extend(MessagesLost(time, name, 1, why) for name in feeds.values())
             return
-        _count(session, peer.rib, read)
+        if peer.rib is Rib.IN_POST:
+            self._count(session, read)
+        taken.malformed.extend(_malformed(read, feeds))
         for family, name in feeds.items():
             taken.events.extend(self._events(session, (peer.rib, family), name, read, time))
 
@@ -417,6 +436,8 @@ class RouterStream:
         if read.end_of_rib is not None:
             if read.end_of_rib == family:
                 session.ends.add(of)
+                if session.ends.issuperset(session.feeds):
+                    self._forget_counted(session)  # nothing is left to find out by it
                 yield from self._first_dump_over(of, name, time)
             return
         announced = tuple(route for route in read.announced if route.prefix.family == family)
@@ -424,9 +445,46 @@ class RouterStream:
         if (interest := self._interest(name)) is not None:
             interest.note(announced)
         if name in self._shared:
-            announced, withdrawn = _marked(session, name, announced, withdrawn)
+            announced, withdrawn = self._marked(session, name, announced, withdrawn)
         if announced or withdrawn:
             yield Update(time, name, announced, withdrawn)
+
+    def _marked(
+        self,
+        session: _Session,
+        name: str,
+        announced: tuple[Route, ...],
+        withdrawn: tuple[RouteKey, ...],
+    ) -> tuple[tuple[Route, ...], tuple[RouteKey, ...]]:
+        """Tell the routes of one session from those of the others that are part of the same feed, and remember them."""
+        routes = tuple(msgspec.structs.replace(route, path_id=session.path_id) for route in announced)
+        keys = tuple((prefix, session.path_id) for prefix, _ in withdrawn)
+        if session.held is not None:
+            held = session.held.setdefault(name, set())
+            before = len(held)
+            held.difference_update(keys)
+            held.update(route.key for route in routes)
+            self._held += len(held) - before
+            if self._held > MAX_HELD_ROUTES:
+                self._held -= sum(map(len, session.held.values()))
+                session.held = None
+        return routes, keys
+
+    def _count(self, session: _Session, read: Read) -> None:
+        """Count the routes of a session's first dump."""
+        if session.counted is None:
+            return
+        for family, counted in session.counted.items():
+            before = len(counted)
+            counted.difference_update(key for key in read.withdrawn if key[0].family == family)
+            counted.update(route.key for route in read.announced if route.prefix.family == family)
+            self._counted += len(counted) - before
+        if self._counted > MAX_COUNTED_ROUTES:
+            self._forget_counted(session)
+
+    def _forget_counted(self, session: _Session) -> None:
+        self._counted -= sum(map(len, (session.counted or {}).values()))
+        session.counted = None
 
     def _first_dump_over(self, of: tuple[Rib, Family], name: str, time: float) -> Iterator[Event]:
         """Yield the end of a feed's first dump once it is the end for all of its sessions."""
@@ -446,7 +504,7 @@ class RouterStream:
         for name in session.feeds.values():
             yield Alive(time, name)
         if session.counted is not None and _is_complete(session.counted, message):
-            session.counted = None
+            self._forget_counted(session)
             for of, name in session.feeds.items():
                 if of[0] is Rib.IN_POST and of not in session.ends:
                     session.ends.add(of)
@@ -515,45 +573,27 @@ def _post_policy_by(first: float, last: float) -> float:
     return min(last + POST_POLICY_WITHIN_SECONDS[0], first + POST_POLICY_WITHIN_SECONDS[1])
 
 
-def _marked(
-    session: _Session, name: str, announced: tuple[Route, ...], withdrawn: tuple[RouteKey, ...]
-) -> tuple[tuple[Route, ...], tuple[RouteKey, ...]]:
-    """Tell the routes of one session from those of the others that are part of the same feed, and remember them."""
-    held = session.held.setdefault(name, set())
-    routes = tuple(msgspec.structs.replace(route, path_id=session.path_id) for route in announced)
-    keys = tuple((prefix, session.path_id) for prefix, _ in withdrawn)
-    held.difference_update(keys)
-    held.update(route.key for route in routes)
-    return routes, keys
+def _malformed(read: Read, feeds: Mapping[Family, str]) -> Iterator[Malformed]:
+    """Yield what was malformed in an UPDATE, once: of the feed of its routes, where there are any."""
+    for family, name in feeds.items():
+        found = malformed_of(read, name)
+        if found is not None and (found.prefix is None or found.prefix.family == family):
+            yield found
+            return
 
 
-def _count(session: _Session, rib: Rib, read: Read) -> None:
-    """Count the routes of a session's first dump."""
-    if rib is not Rib.IN_POST or session.counted is None:
-        return
-    session.counted.difference_update(read.withdrawn)
-    session.counted.update(route.key for route in read.announced)
-    if len(session.counted) > MAX_COUNTED_ROUTES:
-        session.counted = None
-
-
-def _is_complete(routes: set[RouteKey], reported: Statistics) -> bool:
+def _is_complete(routes: Mapping[Family, set[RouteKey]], reported: Statistics) -> bool:
     """Return whether as many routes came as the router says it has. RFC 7854 section 4.8, types 7 and 9.
 
     A router that counts routes which its own policy rejects reports more: then the number says nothing.
     """
     if reported.routes_in is not None:
-        return reported.routes_in == len(routes)
+        return reported.routes_in == sum(map(len, routes.values()))
     by_family = reported.routes_in_by_family
     return bool(by_family) and all(
-        count == sum(1 for prefix, _ in routes if prefix.family == family)
-        for family, count in by_family.items()
+        count == len(routes.get(family, ())) for family, count in by_family.items()
     )
 
 
 def _kind_name(kind: int) -> str:
-    return (
-        Kind(kind).name.replace("_", " ").capitalize()
-        if kind in Kind.__members__.values()
-        else f"type {kind}"
-    )
+    return Kind(kind).name.replace("_", " ").title() if kind in Kind.__members__.values() else f"type {kind}"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import structlog
 
 from ermon.bgp.attributes import RepairKind
+from ermon.bgp.malformed import Malformed
 from ermon.daemon.sparing import Sparing
-from ermon.exabgp.frames import Malformed
 from ermon.metrics.process import Telemetry
 
 LOGGED_EVERY_SECONDS = 60.0

@@ -26,6 +26,7 @@ from ermon.httpd.shell import SHELL
 from ermon.httpd.sockets import ListenError
 from ermon.metrics.process import Telemetry
 from ermon.model.events import ClockStepped, DrainChanged, FeedChanged, LinkChanged, StorageJudged
+from ermon.model.inventory import bmp_connection
 from ermon.notify.senders import Senders
 from ermon.recording.entries import Reason
 from ermon.recording.recorder import Recorder
@@ -124,8 +125,10 @@ class Service:
 
     async def _level(self, process: str) -> bool:
         """Return when everything that a process or a router had said before has been taken in."""
-        if process in self.driver.monitor.config.connections:
-            return await self.stations.level()
+        for router in self.driver.monitor.config.bmp:
+            if process == bmp_connection(router):
+                await self.stations.level(router)
+                return True
         return await self.supervisor.level(process)
 
     @asynccontextmanager

@@ -6,27 +6,33 @@ What a router reports becomes events here, which are handed on in the order in w
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import structlog
+from msgspec import structs
 
 from ermon.aio.slices import list_in_slices
 from ermon.bgp.interest import Interest
-from ermon.bmp.listen import BmpListener, BmpListenError, Closed, Octets, Opened
+from ermon.bmp.listen import BmpListener, BmpListenError, Closed, Mark, Octets, Opened
 from ermon.bmp.router import Rejected, RouterStream
 from ermon.bmp.sessions import monitored
 from ermon.daemon.clock import SteadyClock
+from ermon.daemon.malformed import MalformedUpdates
 from ermon.daemon.sparing import Sparing
 from ermon.metrics.process import Telemetry
 from ermon.model.events import Event, FeedRequest, ProcessDown, ProcessUp, SessionDown, SessionUp
 from ermon.model.inventory import Config, bmp_connection
 from ermon.recording.recorder import Recorder
 
-SLICE_OCTETS = 2**14
-"""So much of a connection is read before the loop may turn to others: some 200 messages."""
 LOGGED_EVERY_SECONDS = 10.0
 """Of what is rejected or refused, one of each kind is logged in this time. All are counted."""
-MAX_LOGGED = 16
+MAX_REFUSED_LOGGED = 16
+"""Of addresses that may not connect, so many are logged in this time."""
+MAX_CHANGES_LOGGED = 100
+"""Of a router's connections and sessions, so many beginnings and ends are logged in this time."""
+LOOK_EVERY_SECONDS = 0.05
+"""How often it is looked what is overdue while octets come in."""
 RETRY_SECONDS = 10.0
 RECONNECT_SECONDS = 300.0
 """A connection is closed once in this time at most to have a router send everything again."""
@@ -62,7 +68,14 @@ class Stations:
         """By router that is connected: the number of the connection, and what reads it."""
         self._closed_at: dict[str, float] = {}
         """By router: when its connection was last closed to have everything sent again."""
-        self._logged = Sparing(LOGGED_EVERY_SECONDS, MAX_LOGGED)
+        self._malformed = MalformedUpdates(telemetry)
+        self._rejected_logged = Sparing(LOGGED_EVERY_SECONDS)
+        self._refused_logged = Sparing(LOGGED_EVERY_SECONDS, MAX_REFUSED_LOGGED)
+        self._changes_logged: dict[str, Sparing] = {}
+        """By router."""
+        self._changes = 0
+        self._late: set[str] = set()
+        """The routers of which it is being asked what is overdue."""
         self._ending = False
         self._changed = asyncio.Event()
         self._log = structlog.get_logger()
@@ -86,7 +99,9 @@ class Stations:
 
     def _cannot_listen(self, problem: str) -> None:
         now = self._clock.now()
-        self._note(ProcessDown(now, connection, problem) for connection in self._config.connections)
+        for router in self._config.bmp:
+            if (connection := bmp_connection(router)) in self._config.connections:
+                self._note((ProcessDown(now, connection, problem),), router)
         self._advance(now)
 
     def end(self) -> None:
@@ -112,13 +127,16 @@ class Stations:
     async def run(self) -> None:
         """Take in what routers report until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._keep_time())
+            group.create_task(self._keep_time(group))
             group.create_task(self._listen())
             while True:
                 received = await self._listener.next()
-                if self._ending:
-                    continue
                 match received:
+                    case Mark(reached=reached):
+                        if not reached.done():
+                            reached.set_result(None)
+                    case _ if self._ending:
+                        pass
                     case Opened(router, number):
                         self._opened(router, number)
                     case Octets(router, number, data):
@@ -142,14 +160,9 @@ class Stations:
             self._log.info("closing BMP connection", router=router, reason=request.reason)
             self._listener.close(router, self._streams[router][0], request.reason)
 
-    async def level(self) -> bool:
-        """Return when everything that had arrived before has been taken in."""
-        for _ in range(2):  # the loop reads each socket once in a turn
-            await asyncio.sleep(0)
-        while not self._listener.is_level:
-            self._changed.clear()
-            await self._changed.wait()
-        return True
+    async def level(self, router: str) -> None:
+        """Return when everything that a router had sent before has been taken in."""
+        await self._listener.level(router)
 
     @property
     def memory(self) -> dict[str, bytes]:
@@ -159,10 +172,11 @@ class Stations:
     # Reading -------------------------------------------------------------------------------------------
 
     def _opened(self, router: str, number: int) -> None:
-        now = self._clock.now()
-        self._log.info("router connected by BMP", router=router)
-        bmp = self._config.collector.bmp
-        assert bmp is not None
+        now, bmp = self._clock.now(), self._config.collector.bmp
+        if bmp is None or router not in self._config.bmp:
+            return  # a reload has removed it meanwhile, and its connection is closed
+        if self._may_log(router):
+            self._log.info("router connected by BMP", router=router)
         stream = RouterStream(
             bmp_connection(router),
             monitored(self._config, router),
@@ -174,15 +188,14 @@ class Stations:
         self._recorder.connected(router, now)
 
     async def _take(self, router: str, number: int, data: bytes) -> None:
-        for at in range(0, len(data), SLICE_OCTETS):
-            known, stream = self._streams.get(router, (0, None))
-            if stream is None or known != number:
-                return  # it was closed meanwhile
-            self._clock.look()
-            async with self._turn:
-                await list_in_slices(self._read(router, number, stream, data[at : at + SLICE_OCTETS]))
-                self._advance(None)
-            await asyncio.sleep(0)
+        known, stream = self._streams.get(router, (0, None))
+        if stream is None or known != number:
+            return  # it was closed meanwhile
+        self._clock.look()
+        async with self._turn:
+            await list_in_slices(self._read(router, number, stream, data))
+            self._advance(None)
+        await asyncio.sleep(0)
 
     def _read(self, router: str, number: int, stream: RouterStream, data: bytes) -> Iterator[None]:
         now = self._clock.now()
@@ -191,11 +204,13 @@ class Stations:
         for event in taken.events:
             if isinstance(event, ProcessUp):
                 self._listener.initiated(router, number)
-            self._apply(event)
+            self._apply(event, router)
             yield
         self._telemetry.bmp(router, up=stream.is_initiated, messages=taken.messages)
         for rejected in taken.rejected:
             self._reject(router, rejected)
+        for malformed in taken.malformed:
+            self._malformed.note(malformed, now)
         if taken.ended is not None:
             self._listener.close(router, number, taken.ended)
 
@@ -204,57 +219,76 @@ class Stations:
         if stream is None or known != number:
             return
         del self._streams[router]
-        self._log.warning("BMP connection ended", router=router, reason=reason)
+        if self._may_log(router):
+            self._log.warning("BMP connection ended", router=router, reason=reason)
         self._telemetry.bmp(router, up=False, messages=0)
         now = self._clock.now()
-        self._note((ProcessDown(now, bmp_connection(router), reason),))
+        self._note((ProcessDown(now, bmp_connection(router), reason),), router)
         self._advance(now)
 
-    async def _keep_time(self) -> None:
+    async def _keep_time(self, group: asyncio.TaskGroup) -> None:
         """Take in what it means that a router says nothing for long."""
         while True:
             self._changed.clear()
-            dues = [due for _, stream in self._streams.values() if (due := stream.due()) is not None]
-            wait = None if not dues else max(0.0, min(dues) - self._clock.now())
-            try:
+            now, wait = self._clock.now(), None
+            for router, (number, stream) in self._streams.items():
+                due = stream.due()
+                if due is None or router in self._late:
+                    continue
+                if due <= now:
+                    self._late.add(router)
+                    group.create_task(self._take_late(router, number, now))
+                else:
+                    wait = due - now if wait is None else min(wait, due - now)
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._changed.wait()
-                continue
-            except TimeoutError:
-                pass
-            await self.level()  # what has arrived meanwhile comes first
-            async with self._turn:
-                now = self._clock.now()
-                for _, stream in list(self._streams.values()):
-                    self._note(stream.late(now))
-                self._advance(now)
+                    await asyncio.sleep(LOOK_EVERY_SECONDS)
 
-    def _note(self, events: Iterable[Event]) -> None:
+    async def _take_late(self, router: str, number: int, asked: float) -> None:
+        """Take in what was overdue when it was asked for; what had arrived by then comes first."""
+        await self.level(router)
+        async with self._turn:
+            known, stream = self._streams.get(router, (0, None))
+            if stream is not None and known == number and not self._ending:
+                now = self._clock.now()
+                self._note((structs.replace(event, time=now) for event in stream.late(asked)), router)
+                self._advance(now)
+        self._late.discard(router)
+        self._changed.set()
+
+    def _note(self, events: Iterable[Event], router: str) -> None:
         """Take in what no octets said."""
         for event in events:
             self._recorder.event(event)
-            self._apply(event)
+            self._apply(event, router)
 
-    def _apply(self, event: Event) -> None:
+    def _apply(self, event: Event, router: str) -> None:
         match event:
-            case SessionUp(feed=feed):
+            case SessionUp(feed=feed) if self._may_log(router):
                 self._log.info("session up", feed=feed)
-            case SessionDown(feed=feed, reason=reason):
+            case SessionDown(feed=feed, reason=reason) if self._may_log(router):
                 self._log.info("session down", feed=feed, reason=reason)
             case _:
                 pass
         self._apply_event(event)
 
+    def _may_log(self, router: str) -> bool:
+        """Return whether another beginning or end of a router's may be logged: it can report any number."""
+        self._changes += 1
+        logged = self._changes_logged.setdefault(router, Sparing(LOGGED_EVERY_SECONDS, MAX_CHANGES_LOGGED))
+        return logged.passes(self._changes, self._clock.now())
+
     def _reject(self, router: str, rejected: Rejected) -> None:
         self._telemetry.bmp_rejected(router, rejected.reason)
-        if self._logged.passes((router, rejected.reason), self._clock.now()):
+        if self._rejected_logged.passes((router, rejected.reason), self._clock.now()):
             self._log.warning(
                 "BMP message rejected", router=router, reason=str(rejected.reason), detail=rejected.detail
             )
 
     def _refused(self, local: str, peer: str) -> None:
         self._telemetry.refused("bmp", 1)
-        if self._logged.passes(("refused", peer), self._clock.now()):
+        if self._refused_logged.passes(peer, self._clock.now()):
             self._log.warning(
                 "BMP connection refused",
                 address=local,

@@ -16,8 +16,9 @@ import msgspec
 from msgspec import structs
 
 from ermon.bgp.interest import Interest
+from ermon.bgp.malformed import Malformed
 from ermon.bgp.update import Unreadable
-from ermon.exabgp.frames import FrameReader, Malformed
+from ermon.exabgp.frames import FrameReader
 from ermon.exabgp.lines import (
     FAMILY_OF,
     Envelope,

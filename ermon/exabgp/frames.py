@@ -4,28 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import msgspec
-
-from ermon.bgp.attributes import RepairKind
 from ermon.bgp.interest import Interest, Run, Unasked
+from ermon.bgp.malformed import Malformed, malformed_of
 from ermon.bgp.update import AttributesCache, Codec, Read, read_update
 from ermon.exabgp.lines import FAMILY_OF, RawUpdates
 from ermon.exabgp.runs import HEADER_OCTETS, size_of_update
 from ermon.model.events import Alive, EndOfRib, Event, Uninteresting, Update
-from ermon.model.prefixes import Family, Prefix
+from ermon.model.prefixes import Family
 
 _LARGEST_OCTETS = 65_535  # RFC 8654 section 4
-
-
-class Malformed(msgspec.Struct, frozen=True):
-    """An UPDATE with a malformed attribute, read by RFC 7606."""
-
-    feed: str
-    kind: RepairKind
-    what: str
-    """The attribute and its error: short, and printable ASCII."""
-    prefix: Prefix | None
-    """One of its routes."""
 
 
 class FrameReader:
@@ -65,8 +52,8 @@ class FrameReader:
                 read = read_update(octets, codec, self._attributes)
                 if interest is not None:
                     interest.note(read.announced)
-                if read.repaired is not None:
-                    malformed.append(Malformed(feed, *read.repaired, _route_of(read)))
+                if (found := malformed_of(read, feed)) is not None:
+                    malformed.append(found)
                 yield _event(read, families, feed, time)
         except ValueError:
             yield from passed.event()
@@ -107,13 +94,6 @@ class _Passed:
             announced, withdrawn = self._announced & self._families, self._withdrawn & self._families
             yield Uninteresting(self._time, self._feed, self._updates, announced, withdrawn)
             self._clear()
-
-
-def _route_of(read: Read) -> Prefix | None:
-    """Return a route of an UPDATE. Routes withdrawn by RFC 7606 come after those that the router withdraws."""
-    if read.announced:
-        return read.announced[0].prefix
-    return read.withdrawn[-1][0] if read.withdrawn else None
 
 
 def _unicast(names: list[str]) -> Iterator[Family]:

@@ -204,10 +204,10 @@ class Telemetry:
         _keep_series(self._confined, processes, PARTS)
         self._feeds = frozenset(config.feeds)
         _keep_series(self._malformed, self._feeds, RepairKind)
-        routers = set(config.bmp)
+        self._routers = frozenset(config.bmp)
         for bmp_metric in (self._bmp_up, self._bmp_messages):
-            _keep_series(bmp_metric, routers)
-        _keep_series(self._bmp_rejected, routers, BmpRejectReason)
+            _keep_series(bmp_metric, self._routers)
+        _keep_series(self._bmp_rejected, self._routers, BmpRejectReason)
         for receiver_metric in (self._notifications, self._failures):
             _keep_series(receiver_metric, receivers)
         _keep_series(self._source_ages, set(source_names(config)))
@@ -264,12 +264,15 @@ class Telemetry:
         self._raised.labels(check).inc()
 
     def bmp(self, router: str, *, up: bool, messages: int) -> None:
-        """Note whether a router is connected by BMP, and how many messages it has just sent."""
+        """Note whether a router is connected by BMP, and how many messages it has just sent; a reload may have removed it."""
+        if router not in self._routers:
+            return
         self._bmp_up.labels(router).set(int(up))
         self._bmp_messages.labels(router).inc(messages)
 
     def bmp_rejected(self, router: str, reason: BmpRejectReason) -> None:
-        self._bmp_rejected.labels(router, reason).inc()
+        if router in self._routers:
+            self._bmp_rejected.labels(router, reason).inc()
 
     def process(self, process: str, *, up: bool, restarts: int, dropped: int = 0) -> None:
         """Set the state of an ExaBGP process, and its own counts of restarts and dropped lines."""

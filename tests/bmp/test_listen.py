@@ -36,15 +36,22 @@ class Station:
         listening = BmpListening(((self.host, self.port),), 180.0, 2**20)
         await self.listener.configure(listening, routers, keys or {})
 
-    async def connect(self, source: str | None = None) -> socket.socket:
+    async def connect(
+        self, source: str | None = None, *, ttl: int | None = None, wait: float = PATIENCE
+    ) -> socket.socket:
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         connection = socket.socket(family, socket.SOCK_STREAM)
         connection.setblocking(False)
         if source is not None:
             connection.bind((source, 0))
-        await asyncio.wait_for(
-            asyncio.get_running_loop().sock_connect(connection, (self.host, self.port)), PATIENCE
-        )
+        if ttl is not None:
+            connection.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+        connecting = asyncio.get_running_loop().sock_connect(connection, (self.host, self.port))
+        try:
+            await asyncio.wait_for(connecting, wait)
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     async def next(self) -> listen.Received:
@@ -77,9 +84,7 @@ async def test_octets_of_a_router_are_handed_out_in_order(host: str) -> None:
             connection.send(router.initiation())
             assert await made.next() == Opened("edge-1", 1)
             assert await made.next() == Octets("edge-1", 1, router.initiation())
-            assert made.listener.connected == {"edge-1"}
         assert await made.next() == Closed("edge-1", 1, listen.CLOSED)
-        assert made.listener.connected == frozenset()
 
 
 async def test_another_address_is_refused_before_an_octet_is_read() -> None:
@@ -132,10 +137,74 @@ async def test_a_router_that_ermon_cannot_keep_up_with_has_to_begin_anew(
             assert await made.next() == Opened("edge-1", 1)
             connection.send(b"x" * 1001)
             assert await ended(connection)
-        received = [await made.next()]
-        while not isinstance(received[-1], Closed):
-            received.append(await made.next())
-        assert received[-1] == Closed("edge-1", 1, listen.FELL_BEHIND)
+        # What was waiting takes no memory any more: the next connection brings all of it.
+        assert await made.next() == Closed("edge-1", 1, listen.FELL_BEHIND)
+
+
+async def test_connections_that_end_before_anybody_looks_leave_nothing() -> None:
+    """A router that connects again and again while ermon is busy must not fill its memory."""
+    async with station(edge()) as made:
+        for _ in range(5):
+            with await made.connect() as earlier:
+                earlier.send(b"x" * 100_000)
+        with await made.connect() as connection:
+            connection.send(b"y")
+            opened, octets = await made.next(), await made.next()
+        assert isinstance(opened, Opened)
+        assert octets == Octets("edge-1", opened.number, b"y")
+
+
+async def test_what_one_router_reports_does_not_wait_for_all_of_anothers() -> None:
+    async with station({**edge("127.0.0.2"), **edge("127.0.0.3", "edge-2")}) as made:
+        with await made.connect("127.0.0.2") as much, await made.connect("127.0.0.3") as little:
+            await made.next()
+            await made.next()
+            size = 4 * listen.PIECE_OCTETS
+            much.send(bytes(size))
+            little.send(b"x")
+            routers, octets = [], 0
+            while octets < size + 1:
+                received = await made.next()
+                assert isinstance(received, Octets)
+                assert len(received.data) <= listen.PIECE_OCTETS
+                octets += len(received.data)
+                routers.append(received.router)
+                await asyncio.sleep(0)
+            assert routers.index("edge-2") < len(routers) - 1
+
+
+async def test_what_a_router_had_sent_comes_first() -> None:
+    async with station(edge()) as made:
+        with await made.connect() as connection:
+            await made.next()
+            connection.send(b"x")
+            level = asyncio.create_task(made.listener.level("edge-1"))
+            assert isinstance(await made.next(), Octets)
+            mark = await made.next()
+            assert isinstance(mark, listen.Mark)
+            assert not level.done()
+            mark.reached.set_result(None)
+            await asyncio.wait_for(level, PATIENCE)
+
+
+@pytest.mark.parametrize("address", ["fe80::2%eth0", "192.0.2.99", "2001:db8::99"])
+async def test_whoever_connects_the_listener_goes_on(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address of IPv6 that is valid on one link only comes with the name of its interface."""
+    async with station(edge()) as made:
+        accept = asyncio.get_running_loop().sock_accept
+
+        async def from_elsewhere(listener: socket.socket) -> tuple[socket.socket, tuple[str, int]]:
+            connected, _ = await accept(listener)
+            monkeypatch.undo()
+            return connected, (address, 50_000)
+
+        monkeypatch.setattr(asyncio.get_running_loop(), "sock_accept", from_elsewhere)
+        with await made.connect() as first:
+            first_ended = asyncio.create_task(ended(first))
+            with await made.connect():
+                assert isinstance(await made.next(), Opened)
+            await first_ended
+        assert made.refused in ([], [("127.0.0.1", address)])
 
 
 async def test_what_was_handed_out_waits_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,11 +270,40 @@ async def test_with_a_key_only_signed_segments_count() -> None:
             assert await made.next() == Opened("edge-1", 2)
 
 
-async def test_a_router_that_is_too_far_away_is_not_read() -> None:
-    """RFC 5082: with one hop allowed, packets must arrive with a TTL of 255; loopback sends 64."""
-    async with station(edge(ttl_security=1)) as made:
+async def test_a_connection_ends_when_its_key_changes() -> None:
+    require(supports_md5(), "TCP MD5 signatures")
+    async with station(edge()) as made:
         with await made.connect() as connection:
             await made.next()
+            await made.configure(edge(), {"edge-1": "secret"})
+            assert await made.next() == Closed("edge-1", 1, listen.CHANGED)
+            assert await ended(connection)
+
+
+async def test_a_key_that_the_kernel_refuses_changes_nothing() -> None:
+    require(supports_md5(), "TCP MD5 signatures")
+    made = Station()
+    with pytest.raises(BmpListenError, match=r"the kernel refused the MD5 key of 127\.0\.0\.1"):
+        await made.configure(edge(), {"edge-1": "x" * (listen.MAX_KEY_OCTETS + 1)})
+    await made.configure(edge())
+    with await made.connect():
+        assert await made.next() == Opened("edge-1", 1)
+    await made.listener.stop()
+
+
+@pytest.mark.parametrize("other", [1, None])
+async def test_a_router_that_is_too_far_away_is_not_read(other: int | None) -> None:
+    """RFC 5082: with one hop allowed, packets must arrive with a TTL of 255; loopback sends 64.
+
+    Where every router has to be near, not even the beginning of a connection counts.
+    """
+    async with station({**edge(ttl_security=1), **edge("127.0.0.2", "edge-2", ttl_security=other)}) as made:
+        if other is not None:
+            with pytest.raises(TimeoutError):
+                await made.connect(wait=0.3)
+        with await made.connect(ttl=255 if other is not None else 64) as connection:
+            await made.next()
+            connection.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 64)
             connection.send(b"x")
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(made.listener.next(), 0.3)

@@ -28,7 +28,8 @@ from ermon.bmp.messages import (
     read_message,
 )
 from ermon.model.prefixes import format_address, parse_address
-from tests.bgp import notification, open_message, update_message
+from tests.bgp import NOTIFICATION, OPEN, notification, open_message, update_message
+from tests.bgp import message as bgp_message
 from tests.bmp import router
 
 RECORDED = Path(__file__).parents[1] / "recorded/bmp"
@@ -228,6 +229,24 @@ def test_other_messages_are_named_by_their_type(kind: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("octets", "reason"),
+    [
+        (router.message(router.PEER_DOWN, router.peer_header()), "the router says no reason"),
+        (router.peer_down(3), "the neighbor sent a NOTIFICATION, which cannot be read"),
+        (
+            router.peer_down(1, bgp_message(NOTIFICATION, b"")),
+            "the router sent a NOTIFICATION, which cannot be read",
+        ),
+    ],
+)
+def test_a_session_whose_end_has_no_readable_reason_has_ended(octets: bytes, reason: str) -> None:
+    """Skipping the message would leave it up."""
+    down = read(octets)
+    assert isinstance(down, PeerDown)
+    assert down.reason == reason
+
+
+@pytest.mark.parametrize(
     ("octets", "why"),
     [
         (router.message(router.ROUTE_MONITORING, router.peer_header()[:41]), "per-peer header"),
@@ -238,15 +257,14 @@ def test_other_messages_are_named_by_their_type(kind: int) -> None:
         (router.message(router.PEER_UP, router.peer_header() + b"\0" * 19), "before its OPEN messages"),
         (router.peer_up(sent=update_message()), "type 2 where 1 should be"),
         (router.peer_up(received=b""), "no BGP message"),
-        (router.message(router.PEER_DOWN, router.peer_header()), "without a reason"),
-        (router.peer_down(3), "no BGP message"),
-        (router.peer_down(1, b"\xff" * 16 + b"\0\x13\3"), "without code and subcode"),
+        (router.peer_up(sent=bgp_message(OPEN, bytes(4096))), "an OPEN of more than 4096 octets"),
+        (router.message(router.INITIATION, bytes(4 * 1001)), "more than 1000 TLVs"),
         (router.message(router.STATISTICS, router.peer_header() + b"\0"), "without a count"),
         (router.message(router.INITIATION, b"\0\1\0\5abc"), "a TLV that goes on behind the message"),
         (router.message(router.INITIATION, b"\0\1\0"), "a TLV that goes on behind the message"),
     ],
 )
-def test_messages_that_contradict_themselves(octets: bytes, why: str) -> None:
+def test_messages_that_cannot_be_read(octets: bytes, why: str) -> None:
     with pytest.raises(Unreadable, match=why):
         read(octets)
 

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ermon.bgp.attributes import RepairKind
+from ermon.bgp.malformed import Malformed
 from ermon.bmp.messages import Framer, Rib, SessionKey
 from ermon.bmp.router import ONLY_PRE_POLICY, Feeds, Monitored, Rejected, RejectReason, RouterStream
 from ermon.model.events import (
@@ -25,8 +27,17 @@ from ermon.model.events import (
     StatisticsBegan,
     Update,
 )
-from ermon.model.prefixes import Family, parse_address
-from tests.bgp import announcement, end_of_rib, notification, open_message, update_message, withdrawal
+from ermon.model.prefixes import Family, parse_address, parse_prefix
+from tests.bgp import (
+    announcement,
+    attribute,
+    encode_nlri,
+    end_of_rib,
+    notification,
+    open_message,
+    update_message,
+    withdrawal,
+)
 from tests.bmp import router
 
 RECORDED = Path(__file__).parents[1] / "recorded/bmp"
@@ -504,6 +515,125 @@ def test_a_message_of_unknown_type_is_counted() -> None:
     of.take(router.initiation(), 1.0)
     assert of.take(router.message(99), 2.0).rejected == [Rejected(RejectReason.UNKNOWN_TYPE, "type 99")]
     assert of.take(router.message(router.ROUTE_MIRRORING), 2.0).rejected == []
+
+
+def test_nothing_counts_behind_the_end_of_a_connection() -> None:
+    of = stream()
+    assert of.take(router.initiation() + router.termination(0) + router.peer_up(), 1.0).ended
+    behind = of.take(router.initiation() + router.peer_up(), 2.0)
+    assert (behind.events, behind.messages) == ([], 0)
+    assert behind.ended == "the router ended the connection: closed by its administrator"
+
+
+@pytest.mark.parametrize(
+    ("kind", "ends"),
+    [
+        *((kind, True) for kind in (router.ROUTE_MONITORING, router.PEER_DOWN, router.PEER_UP)),
+        (router.INITIATION, False),
+    ],
+)
+def test_a_message_of_a_session_that_nobody_can_tell_ends_the_connection(kind: int, ends: bool) -> None:
+    """It may have been the end of any session; the next connection tells how all of them are."""
+    of = stream()
+    of.take(router.initiation() + router.peer_up(), 1.0)
+    taken = of.take(router.message(kind, b"abc"), 2.0)
+    assert taken.events == []
+    assert (taken.ended is not None) is ends
+    assert [rejected.reason for rejected in taken.rejected] == [RejectReason.BAD_MESSAGE]
+
+
+def test_a_session_that_comes_up_anew_in_a_way_that_cannot_be_read_is_unknown() -> None:
+    of = stream()
+    of.take(router.initiation() + router.peer_up(), 1.0)
+    (event,) = of.take(router.peer_up(received=b""), 2.0).events
+    assert isinstance(event, SessionSilent)
+    assert of.take(router.peer_up(), 3.0).events == [SessionUp(3.0, "primary/ipv4")]
+
+
+def test_the_end_of_a_session_counts_whatever_its_reason_is() -> None:
+    of = stream()
+    of.take(router.initiation() + router.peer_up(), 1.0)
+    taken = of.take(router.peer_down(3, b"?"), 2.0)
+    said = "the neighbor sent a NOTIFICATION, which cannot be read"
+    assert (taken.events, taken.rejected) == ([SessionDown(2.0, "primary/ipv4", said)], [])
+
+
+def test_the_routers_own_table_is_no_session() -> None:
+    """RFC 9069."""
+    own = Monitored(by_asn={router.EDGE: feeds("isp", "ipv4")})
+    header = router.peer_header("0.0.0.0", kind=router.LOC_RIB, asn=router.EDGE)
+    assert events(own, router.peer_up(header)) == []
+
+
+def malformed_update(*prefixes: str) -> bytes:
+    attributes = attribute(0x40, 1, b"\0") + attribute(0x40, 2, b"") + attribute(0x40, 3, b"\xcb\0\x71\2")
+    nlri = b"".join(map(encode_nlri, prefixes))
+    return update_message(attributes=attributes + attribute(0xC0, 8, b"abc"), nlri=nlri)
+
+
+def test_malformed_attributes_are_counted() -> None:
+    """RFC 7606."""
+    of = stream(TOPOLOGY)
+    of.take(router.initiation() + router.peer_up(), 1.0)
+    taken = of.take(router.route_monitoring(malformed_update("192.0.2.0/24")), 2.0)
+    prefix = parse_prefix("192.0.2.0/24")
+    said = (RepairKind.TREAT_AS_WITHDRAW, "COMMUNITIES of 3 octets", prefix)
+    assert taken.malformed == [Malformed("primary/ipv4", *said)]
+    assert taken.events == [Update(2.0, "primary/ipv4", (), ((prefix, None),))]
+    assert taken.rejected == []
+
+
+# What a hostile router can have ermon keep -----------------------------------------------------------------
+
+
+def test_sessions_are_kept_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ermon.bmp.router.MAX_PEERS", 2)
+    of = stream(TOPOLOGY)
+    of.take(router.initiation(), 1.0)
+    isp = [router.peer_up(router.peer_header(f"192.0.2.{host}", asn=64510)) for host in (1, 2, 3)]
+    taken = of.take(b"".join(isp), 2.0)
+    assert taken.events == [SessionUp(2.0, "isp/ipv4")]
+    assert [rejected.reason for rejected in taken.rejected] == [RejectReason.TOO_MANY_PEERS]
+
+
+def test_routes_of_first_dumps_are_counted_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond it, the router's number says nothing any more; End-of-RIB does."""
+    monkeypatch.setattr("ermon.bmp.router.MAX_COUNTED_ROUTES", 3)
+    announced = [
+        router.route_monitoring(announcement(f"192.0.2.{64 * at}/26", next_hop="203.0.113.2"))
+        for at in range(4)
+    ]
+    counted = router.statistics((7, router.gauge(4)))
+    said = events(ONE, router.peer_up(), *announced, counted)
+    assert not any(isinstance(event, EndOfRib) for event in said)
+    # A session that has ended leaves room for another one.
+    few = [*announced[:2], router.statistics((7, router.gauge(2)))]
+    gone = [router.peer_up(), *announced[:2], router.peer_down(4)]
+    said = events(ONE, *gone, router.peer_up(), *few)
+    assert sum(isinstance(event, EndOfRib) for event in said) == 1
+
+
+def test_routes_of_several_sessions_are_remembered_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where they are one feed and one of them ends, what it had announced is unknown then: all has to be sent again."""
+    monkeypatch.setattr("ermon.bmp.router.MAX_HELD_ROUTES", 1)
+    one, other = (router.peer_header(f"192.0.2.{host}", asn=64510) for host in (1, 2))
+    posted = router.peer_header("192.0.2.1", asn=64510, flags=router.POST_POLICY)
+    routes = [
+        router.route_monitoring(announcement(f"192.0.2.{64 * at}/26", next_hop="192.0.2.1"), posted)
+        for at in (0, 1)
+    ]
+    said = events(
+        TOPOLOGY, router.peer_up(one), router.peer_up(other), *routes, router.peer_down(4, b"", one)
+    )
+    assert said[-1] == MessagesLost(5.0, "isp/ipv4", 0, "of a session with more than 1 routes")
+
+
+def test_what_a_router_says_besides_of_its_sessions_is_not_remembered() -> None:
+    of = stream()
+    of.take(router.initiation() + router.peer_up(surplus=bytes(100_000)), 1.0)
+    assert len(of.memory()) < 1_000
+    other = stream()
+    assert other.take(of.memory(), 2.0).events[-1] == SessionUp(2.0, "primary/ipv4")
 
 
 @given(st.sampled_from(STREAMS), st.data())

@@ -35,6 +35,7 @@ from ermon.recording.recorder import Recorder
 from tests.bgp import announcement, free_port, notification
 from tests.bmp import router
 from tests.bmp.test_listen import ended
+from tests.bmp.test_router import malformed_update
 
 PATIENCE = 30.0
 PROCESS, PRIMARY, SECONDARY = "bmp/edge-1", "edge-1/chicago/primary/ipv4", "edge-1/chicago/secondary/ipv4"
@@ -64,10 +65,11 @@ class Daemon:
         self.events: list[Event] = []
         self.advanced = asyncio.Event()
         loaded = self.load()
+        self.telemetry = Telemetry(loaded.config, source_age=lambda _: 0.0)
         self.stations = Stations(
             loaded.config,
             {},
-            Telemetry(loaded.config, source_age=lambda _: 0.0),
+            self.telemetry,
             apply=self.events.append,
             advance=lambda _: self.advanced.set(),
             interest=lambda _: None,
@@ -183,7 +185,7 @@ async def test_a_router_that_must_send_all_again_has_to_connect_again(ermon: Dae
                 await ermon.until_said(ProcessDown(1_000.0, PROCESS, "messages were lost"))
                 ermon.events.clear()
             else:
-                assert await ermon.stations.level()
+                await ermon.stations.level("edge-1")
                 assert ermon.stations.memory.keys() == {"edge-1"}
 
 
@@ -197,12 +199,46 @@ async def test_rejected_messages_are_logged_once_for_each_kind(ermon: Daemon) ->
     ]
 
 
+async def test_malformed_attributes_are_counted_and_logged(ermon: Daemon) -> None:
+    with capture_logs() as logged, ermon.connect() as connection:
+        malformed = router.route_monitoring(malformed_update("192.0.2.0/24"))
+        connection.send(router.initiation() + router.peer_up() + malformed * 3)
+        await ermon.until(lambda: sum(isinstance(event, Update) for event in ermon.events) == 3)
+        await ermon.stations.level("edge-1")
+    lines = [line for line in logged if line["event"] == "malformed update"]
+    assert [(line["feed"], line["prefix"]) for line in lines] == [(PRIMARY, "192.0.2.0/24")]
+    labels = {"feed": PRIMARY, "kind": "treat-as-withdraw"}
+    counted = ermon.telemetry.registry.get_sample_value("ermon_feed_malformed_updates_total", labels)
+    assert counted == 3
+
+
+async def test_sessions_that_come_and_go_without_end_do_not_fill_the_log(ermon: Daemon) -> None:
+    with capture_logs() as logged, ermon.connect() as connection:
+        connection.send(router.initiation() + (router.peer_up() + router.peer_down(4)) * 200)
+        await ermon.until(lambda: sum(isinstance(event, SessionDown) for event in ermon.events) == 200)
+    assert 0 < sum(line["event"].startswith("session ") for line in logged) <= daemon.MAX_CHANGES_LOGGED
+
+
+async def test_a_router_that_a_reload_removes_while_it_connects(ermon: Daemon) -> None:
+    config = ermon.load().config
+    without = replace(config, bmp={}, collector=replace(config.collector, bmp=None))
+    turn = ermon.stations._turn
+    async with turn:  # as while a reload is going on
+        with ermon.connect() as first:
+            first.send(router.initiation())
+            await asyncio.sleep(0.05)
+            with ermon.connect():
+                await ermon.stations.reconfigure(without, {})
+    await asyncio.wait_for(ermon.stations.level("edge-1"), PATIENCE)
+    assert ermon.stations.memory == {}
+
+
 async def test_another_configuration_of_its_sessions_begins_a_connection_anew(ermon: Daemon) -> None:
     with ermon.connect() as connection:
         connection.send(router.initiation() + router.peer_up())
         await ermon.until_said(SessionUp(1_000.0, PRIMARY))
         await ermon.stations.reconfigure(ermon.load().config, {})
-        assert await ermon.stations.level()
+        await ermon.stations.level("edge-1")
         assert ermon.stations.memory.keys() == {"edge-1"}
         await ermon.stations.reconfigure(ermon.load("203.0.113.8/30").config, {})
         assert await ended(connection)
