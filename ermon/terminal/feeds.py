@@ -77,8 +77,11 @@ def _row(name: str, feed: FeedDoc, now: datetime) -> tuple[Text, ...]:
 
 
 def _routes(feed: FeedDoc) -> Text:
-    """Return the number of routes of a feed. For a feed that is down it is unknown what its router has."""
-    return text("unknown", style("unknown")) if feed.state != "up" else text(str(sum(feed.routes.values())))
+    """Return the number of routes of a feed. For a feed that is down it is unknown what its router has; but what its router itself
+    reports as down has none.
+    """
+    known = feed.state == "up" or (feed.by_bmp and feed.state == "down")
+    return text(str(sum(feed.routes.values()))) if known else text("unknown", style("unknown"))
 
 
 def _place(feed: FeedDoc) -> str:

@@ -53,11 +53,21 @@ function rowsOf({ links }) {
       row("State", ({ found, family }) => ({ text: marked(found.shown[family]), class: found.shown[family] })),
       row("Since", ({ found, family }) => (found.since[family] ? at(found.since[family]) : "ermon's start")),
       row("Router", ({ found }) => found.router),
+      ...(Object.values(links).some((found) => Object.keys(found.sessions ?? {}).length > 0) ? [row("Session", ({ found, family }) => session(found.sessions?.[family]))] : []),
       row("Prefixes received", ({ found, family }) => (found.state[family] === "unknown" ? UNKNOWN : number(found.routes[family]))),
       ...services.map((service) => row(`of ${service}`, ({ found, family }) => (found.service_answers[service]?.[family] === "unknown" ? UNKNOWN : number(found.services[service]?.[family])))),
       row("Prefixes advertised", ({ found, family }) => advertised(found, family)),
     ],
   ];
+}
+
+/** The router's own session with Microsoft, as it reports it by BMP, with the reason if it is not well. */
+function session(found) {
+  if (found === undefined) return "–";
+  const { state, reason, since } = found;
+  if (!reason) return { text: marked(state), class: state };
+  if (state === "up") return { text: marked("down", reason), class: "down" };
+  return { text: [marked(state), since && [" since ", at(since)], `: ${reason}`], class: state };
 }
 
 /** Shown instead of a number that nothing proves, because a 0 would claim that there is nothing. */

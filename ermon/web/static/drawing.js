@@ -108,6 +108,7 @@ function linkTexts(link, size) {
 
 /** Returns the states in one line, or one line for each family, so that no state is cut off. */
 function statesOf(states, size) {
+  if (Object.keys(states).length === 0) return [];
   const together = byFamily(states);
   if (together.length <= fitting(widthOf(size))) return [["small", together]];
   return Object.entries(states).map(([family, state]) => ["small", byFamily({ [family]: state })]);
@@ -128,6 +129,7 @@ function uplinkLine(uplink, at) {
     marker(x, top + 34, MARKS[uplink.state]),
     texts(x + 16, top + 34, [
       ["state", nameOf(uplink)],
+      ...statesOf(uplink.sessions, size),
       maintenance(uplink),
       ...announced(uplink, uplink.watched ? "no pool announced" : "no feed shows it", size),
     ], size),
@@ -238,7 +240,7 @@ function list(group) {
   const links = group.links.map((link) => item(`link/${link.circuit}/${link.name}`, link, `${link.circuit} ${link.name}`, [
     `on ${link.router}`, byFamily(link.states), link.since && `since ${clock(link.since)}`,
   ]));
-  const uplinks = group.uplinks.map((uplink) => item(`uplink/${uplink.name}`, uplink, nameOf(uplink), [`uplink of ${uplink.router}`]));
+  const uplinks = group.uplinks.map((uplink) => item(`uplink/${uplink.name}`, uplink, nameOf(uplink), [`uplink of ${uplink.router}`, byFamily(uplink.sessions)]));
   const views = group.views.map((view) => item(undefined, view, view.name, ["seen from outside"]));
   return el("div", { class: "card" }, el("h3", {}, titleOf(group)), el("ul", { class: "stacked" }, links, uplinks, views));
 }

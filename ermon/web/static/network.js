@@ -113,8 +113,16 @@ function drawnUplinks(status, found) {
   return Object.entries(status.uplinks ?? {}).map(([name, { router, asn }]) => {
     const mirrors = Object.entries(status.feeds).filter(([, feed]) => feed.uplink === name && feed.view === "to-internet");
     const shown = heard(status, mirrors);
-    return { name, router, asn, watched: mirrors.length > 0, ...shown, findings: found.get(`uplink ${name}`), maintained: maintained({ uplink: name, router }) };
+    const sessions = sessionsOf(status, name);
+    const state = Object.values(sessions).includes("down") ? "down" : shown.state;
+    return { name, router, asn, sessions, watched: mirrors.length > 0, ...shown, state, findings: found.get(`uplink ${name}`), maintained: maintained({ uplink: name, router }) };
   });
+}
+
+/** Returns by family whether the sessions with a provider are up, as the router reports them by BMP. */
+function sessionsOf(status, uplink) {
+  const found = Object.values(status.feeds).filter((feed) => feed.uplink === uplink && feed.view === "from-internet" && feed.overall !== "absent");
+  return Object.fromEntries(found.flatMap(({ routes, state }) => Object.keys(routes).map((family) => [family, state])));
 }
 
 function viewsOf(status, found) {
