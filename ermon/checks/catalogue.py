@@ -28,6 +28,7 @@ from ermon.checks import (
     sight,
     unattributed,
     unexpected,
+    uplinks,
 )
 from ermon.checks.check import Check
 from ermon.checks.sharding import Shard
@@ -84,6 +85,8 @@ _NETWORK = (
     internet.MICROSOFT_LEAKED,
     internet.INTERNET_UNDECLARED,
     internet_space.INTERNET_ONLY_WITHDRAWN,
+    uplinks.UPLINK_DOWN,
+    uplinks.UPLINKS_DOWN,
     internet_space.PREFIX_HIJACKED,
     internet.MIRROR_DISAGREES,
     segments.SEGMENT_LEAK,

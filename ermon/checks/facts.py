@@ -92,6 +92,18 @@ class Facts(Protocol):
         """
         ...
 
+    def session_state(self, feed: str) -> LinkState:
+        """Return whether a session that is reported by BMP is up; unknown unless its router reports that now."""
+        ...
+
+    def session_exists(self, feed: str) -> bool:
+        """Return whether the router has reported the session by BMP at some time, or may do so yet."""
+        ...
+
+    def session_said(self, feed: str) -> str:
+        """Return what the router reports by BMP of a session, and since when."""
+        ...
+
     def session_reported(self, feed: str) -> bool | None:
         """Return whether the router reports by BMP that there is such a session, up or down; ``None`` if that is not known yet."""
         ...

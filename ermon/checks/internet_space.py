@@ -10,6 +10,7 @@ from ermon.checks.check import Check, NotTested, Section
 from ermon.checks.facts import Facts
 from ermon.checks.subject import OK, UNKNOWN, Evidence, RouteGroup, Subject, Verdict, present, violated
 from ermon.checks.topics import RouteSet, feed_topic, routes_topic
+from ermon.checks.uplinks import UplinkSessions
 from ermon.model.inventory import Config, Feed, View
 from ermon.model.prefixes import FAMILIES, Family, Prefix, PrefixSet
 from ermon.model.routes import PRIVATE_ASNS, Route, SegmentKind
@@ -31,25 +32,34 @@ def internet_only_withdrawn(config: Config) -> Iterator[Subject]:
         if space:
             topics = {feed_topic(feed.name) for feed in (*mirrors, *outside)}
             topics |= {routes_topic(feed.name, RouteSet(PUBLISHED, family)) for feed in (*mirrors, *outside)}
-            judge = partial(_internet_only_withdrawn, tuple(config.uplinks), mirrors, outside, family, space)
-            yield Subject("internet-only-withdrawn", (("family", family),), frozenset(topics), judge)
+            sessions = UplinkSessions(config, family)
+            judge = partial(
+                _internet_only_withdrawn, tuple(config.uplinks), sessions, mirrors, outside, family, space
+            )
+            labels = (("family", family),)
+            yield Subject("internet-only-withdrawn", labels, frozenset(topics) | sessions.topics, judge)
 
 
 def _internet_only_withdrawn(
     uplinks: tuple[str, ...],
+    sessions: UplinkSessions,
     mirrors: tuple[Feed, ...],
     outside: tuple[Feed, ...],
     family: Family,
     space: tuple[Prefix, ...],
     facts: Facts,
 ) -> Verdict:
-    """A prefix that any feed in sync shows is reachable. Only the mirrors of all uplinks prove that one is not."""
-    seeing = [feed for feed in (*mirrors, *outside) if facts.in_sync(feed.name, family)]
+    """A prefix that any feed in sync shows is reachable. Only the mirrors of all uplinks prove that one is not; an uplink that is down
+    advertises nothing, whatever its mirror shows.
+    """
+    down = {uplink for uplink in uplinks if sessions.down(uplink, facts)}
+    counting = (*(feed for feed in mirrors if feed.uplink not in down), *outside)
+    seeing = [feed for feed in counting if facts.in_sync(feed.name, family)]
     shown = [_announced(facts, feed, family) for feed in seeing]
     dark = [prefix for prefix in space if not any(each.covers(prefix) for each in shown)]
     if not dark:
         return OK
-    if set(uplinks) - {feed.uplink for feed in seeing}:
+    if set(uplinks) - down - {feed.uplink for feed in seeing}:
         return UNKNOWN
     if any(not facts.knows(feed.name, family, dark) for feed in seeing):
         return UNKNOWN  # the route may exist and not have come yet

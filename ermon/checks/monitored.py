@@ -58,7 +58,7 @@ BMP_DOWN = Check(
     labels=("process",),
     summary="No BMP connection {process}: ermon cannot see the sessions of that router",
     needs=needs.nothing_else,
-    suppresses=("feed-lost-messages", "feed-overflow", "feed-empty"),
+    suppresses=("feed-lost-messages", "feed-overflow", "feed-empty", "uplink-down"),
     acceptance=NotTested("without it, the steps about links tell what is missing"),
 )
 

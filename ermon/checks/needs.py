@@ -121,6 +121,13 @@ def uplink_mirrors(shard: Shard, labels: Labels) -> bool:
     return all((feed.uplink, family) in here for feed in left_out for family in feed.families)
 
 
+def site_uplinks(shard: Shard, labels: Labels) -> bool:
+    """This instance has the sessions of all uplinks of the site that routers report: only they prove together that none is up."""
+    own = {name for name, uplink in shard.config.uplinks.items() if uplink.site == labels.get("group")}
+    elsewhere = shard.config.elsewhere.values()
+    return not any(feed.view is View.FROM_INTERNET and feed.uplink in own for feed in elsewhere)
+
+
 def whole_internet(shard: Shard, labels: Labels) -> bool:
     """This instance has all feeds that show the internet or what is advertised to it: only they prove together that
     something is announced nowhere.

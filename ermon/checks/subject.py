@@ -57,7 +57,9 @@ class Verdict(NamedTuple):
     quiets: frozenset[Family] = frozenset(FAMILIES)
     """While violated, it suppresses its effects of the catalogue in these families."""
     explains: Callable[[str], bool] | None = None
-    """Returns whether it explains a finding about this feed; ``None`` if it explains all that it touches."""
+    """Returns whether it explains a finding about this feed. It explains all that it touches if this is ``None``, or if they are about
+    no feed.
+    """
     lasting: bool = True
     """Whether an ok ends a finding. If not, a raised finding is unknown instead."""
 

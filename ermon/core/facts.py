@@ -272,9 +272,18 @@ class NetworkFacts:
         feed = self.config.sessions.get((link, family))
         if feed is None or feed.name not in self.deciders(link, family):
             return ""
-        session = self.own_session(feed.name)
+        return self.session_said(feed.name)
+
+    def session_said(self, feed: str) -> str:
+        session = self.own_session(feed)
         said = session.reason or str(session.state)
         return said if session.since is None else f"{said} (since {utc_text(self.wall(session.since))})"
+
+    def session_state(self, feed: str) -> LinkState:
+        return self.own_session(feed).state
+
+    def session_exists(self, feed: str) -> bool:
+        return self.own_session(feed).exists
 
     def own_session(self, feed: str) -> OwnSession:
         """Return what the router reports by BMP of the session that a feed is made of."""

@@ -26,8 +26,8 @@ Suppression = MaintenanceWindow | CheckException
 
 _GROUPWIDE = "geo-asymmetry"
 """A check of all circuits of a group; work on one of them explains it."""
-_OF_ALL_UPLINKS = "internet-only-withdrawn"
-"""A check of all uplinks together."""
+_OF_ALL_UPLINKS, _OF_A_SITE = "internet-only-withdrawn", "uplinks-down"
+"""Checks of all uplinks together, and of all those of a site."""
 
 
 def active(suppression: Suppression, now: float) -> bool:
@@ -111,7 +111,7 @@ class Coverage:
         """The checks with subjects that may be suppressed without having one of the ``labels``."""
         yield from self._exceptions
         if any(place[0] == "uplink" for place in self._at):
-            yield _OF_ALL_UPLINKS
+            yield from (_OF_ALL_UPLINKS, _OF_A_SITE)
         yield _GROUPWIDE
 
     @property
@@ -144,6 +144,9 @@ class Coverage:
             yield from self.circuit(labels["circuit"])
         elif check == _OF_ALL_UPLINKS:
             yield [self.at("uplink", uplink) for uplink in config.uplinks]
+        elif check == _OF_A_SITE:
+            site = labels.get("group")
+            yield [self.at("uplink", name) for name, uplink in config.uplinks.items() if uplink.site == site]
         else:
             own = [name for name in CATALOGUE[check].labels if name in {"uplink", "segment", "group"}]
             own += [name for name in ("router",) if sight and name in labels]

@@ -263,7 +263,8 @@ def _keeps_quiet(cause: Alarm, effect: Alarm, family: str | None) -> bool:
     verdict = cause.verdict
     if not verdict.keeps_quiet(family):
         return False
-    return verdict.explains is None or any(map(verdict.explains, effect.subject.feeds))
+    feeds = effect.subject.feeds
+    return verdict.explains is None or not feeds or any(map(verdict.explains, feeds))
 
 
 def _by_circuit(causes: Iterable[Alarm]) -> dict[str | None, list[Alarm]]:

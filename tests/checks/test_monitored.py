@@ -98,3 +98,130 @@ def test_a_session_whose_routes_cannot_be_read_is_no_help_either(space: Space):
     net = company(BMP).converge().unreadable(session(space))
     finding = net.assert_raised_after(60, "bmp-session-missing", **primary(space))
     assert "cannot be read: ADD-PATH" in str(finding.evidence["reason"])
+
+
+# The uplinks -------------------------------------------------------------------------------------------
+
+TWO_UPLINKS = """
+uplinks: {isp-b: {router: edge-2, asn: 64511}}
+feeds:
+  isp-b: {router: edge-2, view: to-internet, uplink: isp-b, peer: 127.0.0.12, local: 127.0.0.6, peer_asn: 64500, local_asn: 65013, families: [ipv4, ipv6]}
+"""
+TWO_SITES = "uplinks: {isp-a: {site: hq}, isp-b: {site: plant}}"
+
+
+def uplink(space: Space, name: str = "isp-a") -> str:
+    return f"{'edge-1' if name == 'isp-a' else 'edge-2'}/{name}/{space.family}"
+
+
+@BOTH
+def test_an_uplink_whose_session_ends_is_down_after_half_a_minute_with_the_reason(space: Space):
+    net = company(BMP, TWO_UPLINKS).converge().down(uplink(space), reason="the neighbor sent Cease")
+    about = {"uplink": "isp-a", "family": space.family}
+    finding = net.assert_raised_after(30, "uplink-down", **about)
+    assert finding.severity is Severity.WARNING
+    assert "isp-a: the neighbor sent Cease (since " in str(finding.evidence["sessions"])
+    assert net.raised("uplinks-down", "internet-only-withdrawn") == []
+    net.up(uplink(space))
+    net.assert_cleared_after(30, "uplink-down", **about)
+
+
+@BOTH
+def test_an_uplink_is_unknown_where_its_router_does_not_say(space: Space):
+    about = {"uplink": "isp-a", "family": space.family}
+    net = company(BMP, TWO_UPLINKS).wait(0)
+    assert net.status("uplink-down", **about) == "unknown"
+    net.connect("edge-1").wait(10).not_reported(uplink(space)).wait(0)
+    assert net.status("uplink-down", **about) == "unknown"
+    net.up(uplink(space)).wait(0)
+    assert net.status("uplink-down", **about) == "ok"
+    net.silent(uplink(space)).wait(0)
+    assert net.status("uplink-down", **about) == "unknown"
+    net.alive(uplink(space)).wait(0).disconnect("edge-1").wait(0)
+    assert net.status("uplink-down", **about) == "unknown"
+
+
+def test_an_uplink_whose_router_does_not_report_by_bmp_is_no_subject():
+    assert company(TWO_UPLINKS).subjects("uplink-down") == []
+    assert company(TWO_UPLINKS).subjects("uplinks-down") == []
+
+
+@BOTH
+def test_when_all_uplinks_are_down_that_is_the_only_page(space: Space):
+    net = company(BMP, TWO_UPLINKS, "feeds: {outside: null}").converge()
+    net.down(uplink(space), uplink(space, "isp-b"))
+    finding = net.assert_raised_after(30, "uplinks-down", family=space.family)
+    assert finding.severity is Severity.CRITICAL
+    assert finding.evidence["routers"] == ["edge-1", "edge-2"]
+    net.wait(600)
+    assert net.raised("uplink-down", "internet-only-withdrawn") == []
+    assert net.status("uplink-down", uplink="isp-b", family=space.family) == "suppressed"
+    assert net.status("internet-only-withdrawn", family=space.family) == "suppressed"
+    net.up(uplink(space))
+    net.assert_cleared_after(30, "uplinks-down", family=space.family)
+
+
+@BOTH
+def test_one_uplink_down_and_one_unknown_is_unknown(space: Space):
+    net = company(BMP, TWO_UPLINKS).converge().down(uplink(space)).disconnect("edge-2").wait(60)
+    assert net.status("uplinks-down", family=space.family) == "unknown"
+
+
+@BOTH
+def test_an_uplink_of_a_router_without_bmp_may_be_up(space: Space):
+    net = company(BMP.replace(", edge-2: {bmp: {peer: 127.0.0.12}}", ""), TWO_UPLINKS).converge()
+    net.down(uplink(space)).wait(60)
+    assert net.status("uplinks-down", family=space.family) == "unknown"
+    assert net.raised("uplink-down") == [f"uplink-down isp-a {space.family}"]
+
+
+@BOTH
+def test_a_family_that_an_uplink_never_had_does_not_count(space: Space):
+    other = "ipv6" if space.family == "ipv4" else "ipv4"
+    net = company(BMP, TWO_UPLINKS, f"feeds: {{isp-b: {{families: [{other}]}}}}").connect("edge-1")
+    net.connect("edge-2").wait(10).not_reported(uplink(space, "isp-b")).up(uplink(space)).wait(60)
+    net.down(uplink(space))
+    net.assert_raised_after(30, "uplinks-down", family=space.family)
+
+
+@BOTH
+def test_a_family_that_a_mirror_shows_counts_though_no_session_was_seen(space: Space):
+    net = company(BMP, TWO_UPLINKS).connect("edge-1").connect("edge-2").wait(10)
+    net.not_reported(uplink(space, "isp-b")).up(uplink(space)).wait(60).down(uplink(space)).wait(60)
+    assert net.status("uplinks-down", family=space.family) == "unknown"
+
+
+@BOTH
+def test_each_site_is_judged_by_itself(space: Space):
+    net = company(BMP, TWO_UPLINKS, TWO_SITES).converge().down(uplink(space))
+    net.assert_raised_after(30, "uplinks-down", family=space.family, group="hq")
+    assert net.status("uplinks-down", family=space.family, group="plant") == "ok"
+    assert net.raised("uplink-down") == []
+
+
+@BOTH
+def test_one_sites_loss_explains_no_uplink_of_another(space: Space):
+    more = "uplinks: {isp-b: {site: plant}, isp-c: {router: edge-2, asn: 64512, site: plant}}"
+    net = company(BMP, TWO_UPLINKS, more).converge().down(uplink(space), uplink(space, "isp-b"))
+    net.assert_raised_after(30, "uplinks-down", family=space.family)
+    assert net.raised("uplink-down") == [f"uplink-down isp-b {space.family}"]
+
+
+WORK = """
+maintenance:
+  - {uplink: isp-a, from: 2026-11-18T11:00:00Z, to: 2026-11-18T13:00:00Z, reason: work}
+"""
+
+
+@BOTH
+def test_work_on_one_uplink_is_no_reason_for_the_loss_of_all(space: Space):
+    net = company(BMP, TWO_UPLINKS, WORK).converge().down(uplink(space)).wait(60)
+    assert net.status("uplink-down", uplink="isp-a", family=space.family) == "suppressed"
+    net.down(uplink(space, "isp-b"))
+    net.assert_raised_after(30, "uplinks-down", family=space.family)
+
+
+@BOTH
+def test_work_on_all_uplinks_of_a_site_covers_their_loss(space: Space):
+    net = company(BMP, TWO_UPLINKS, TWO_SITES, WORK).converge().down(uplink(space)).wait(60)
+    assert net.status("uplinks-down", family=space.family, group="hq") == "suppressed"

@@ -29,7 +29,7 @@ LEFT = {
     ("view-missing", "NAME"): "a router that no feed names, and no link",
 }
 """Further words that may be left for a check, because neither the finding nor the configuration has them."""
-FIXED = {"AS", "AS-MICROSOFT", "BADAUTH", "BGP", "BIRD", "CPU", "CRC", "END", "NLRI", "P"}
+FIXED = {"AS", "AS-MICROSOFT", "BADAUTH", "BGP", "BIRD", "BMP", "CPU", "CRC", "END", "NLRI", "P"}
 """Words in capitals that are typed as they are."""
 
 

@@ -28,6 +28,7 @@ CHANGES = (
         "edge-1: {addresses: [192.0.2.201], platform: frr, bmp: {peer: 192.0.2.201, pre_policy: true}}",
     ),
     ("# group: production", "group: production"),
+    ("neighbor: 192.0.2.254}", "neighbor: 192.0.2.254, site: hq}"),
     (
         "location: Dallas\n    peering: microsoft",
         "location: Dallas\n    group: production\n    peering: microsoft",

@@ -19,7 +19,7 @@ from tests.deploy import catalogue_tests
 FILE = Path(__file__).parents[2] / "deploy" / "alertmanager" / "alertmanager.yml"
 CONFIGURATION = yaml.safe_load(FILE.read_text())
 RECEIVERS = {"critical": "pager", "warning": "tickets", "info": "nobody"}
-ERMONS_OWN = {"bmp-down", "drain", "exabgp-down", "sight-lost"}
+ERMONS_OWN = {"bmp-down", "drain", "exabgp-down", "sight-lost", "uplinks-down"}
 """Causes whose effects cannot be named by labels. ermon suppresses them itself, and Alertmanager must not guess. The
 same holds where only the configuration says that a pool or a feed belongs to a circuit.
 """
