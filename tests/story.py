@@ -27,6 +27,7 @@ from ermon.model.events import (
     Alive,
     Change,
     ConnectionsRefused,
+    DownCause,
     EndOfRib,
     Event,
     FeedRequest,
@@ -123,8 +124,10 @@ class Story:
     def up(self, *feeds: str) -> Self:
         return self._apply(SessionUp(self.now, feed) for feed in feeds)
 
-    def down(self, *feeds: str, reason: str = "closing connection") -> Self:
-        return self._apply(SessionDown(self.now, feed, reason) for feed in feeds)
+    def down(
+        self, *feeds: str, reason: str = "closing connection", cause: DownCause = DownCause.OTHER
+    ) -> Self:
+        return self._apply(SessionDown(self.now, feed, reason, cause) for feed in feeds)
 
     def end_of_rib(self, *feeds: str, family: Family | None = None) -> Self:
         """End the first dump of the feeds, in all their families or in the given one."""

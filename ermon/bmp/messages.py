@@ -17,6 +17,8 @@ from ermon.bgp.multiprotocol import family_of
 from ermon.bgp.notification import describe
 from ermon.bgp.open import Open, read_open
 from ermon.bgp.unreadable import Unreadable
+from ermon.bmp import causes
+from ermon.model.events import DownCause
 from ermon.model.prefixes import Address, Family
 from ermon.model.text import printable
 
@@ -165,6 +167,7 @@ class PeerDown(msgspec.Struct, frozen=True):
     """Which side ended it, and what its NOTIFICATION said."""
     monitoring_ended: bool = False
     """Only the reports about it have ended (reason 5); the session itself may go on."""
+    cause: DownCause = DownCause.OTHER
 
 
 class RouteMonitoring(msgspec.Struct, frozen=True):
@@ -301,15 +304,17 @@ def _read_peer_down(peer: Peer, rest: bytes) -> PeerDown:
     data = rest[1:]
     match rest[0]:
         case 1:
-            return PeerDown(peer, f"the router sent {_notification(data)}")
+            text, cause = _notification(data)
+            return PeerDown(peer, f"the router sent {text}", cause=cause)
         case 2:
-            return PeerDown(peer, _local_event(data))
+            cause = causes.of_event(int.from_bytes(data[:2], "big"))
+            return PeerDown(peer, _local_event(data), cause=cause)
         case 3:
-            return PeerDown(peer, f"the neighbor sent {_notification(data)}")
+            text, cause = _notification(data)
+            return PeerDown(peer, f"the neighbor sent {text}", cause=cause)
         case 4:
-            return PeerDown(
-                peer, "the neighbor closed the connection, or it was lost, without a NOTIFICATION"
-            )
+            text = "the neighbor closed the connection, or it was lost, without a NOTIFICATION"
+            return PeerDown(peer, text, cause=DownCause.TRANSPORT)
         case 5:
             return PeerDown(peer, "the router no longer reports the session", monitoring_ended=True)
         case 6:
@@ -318,12 +323,13 @@ def _read_peer_down(peer: Peer, rest: bytes) -> PeerDown:
             return PeerDown(peer, f"reason {reason}, which RFC 7854 does not know")
 
 
-def _notification(data: bytes) -> str:
+def _notification(data: bytes) -> tuple[str, DownCause]:
     try:
         body, _ = _split_bgp(data, _NOTIFICATION)
     except Unreadable:
         body = b""
-    return describe(body[0], body[1], body[2:]) if len(body) >= 2 else "a NOTIFICATION, which cannot be read"
+    text = describe(body[0], body[1], body[2:]) if len(body) >= 2 else "a NOTIFICATION, which cannot be read"
+    return text, causes.of_notification(body)
 
 
 def _local_event(data: bytes) -> str:

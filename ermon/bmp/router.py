@@ -40,6 +40,7 @@ from ermon.bmp.messages import (
 )
 from ermon.model.events import (
     Alive,
+    DownCause,
     EndOfRib,
     Event,
     MessagesLost,
@@ -207,7 +208,7 @@ class RouterStream:
         """By feed: the sessions that are up."""
         self._peer_ups: dict[SessionKey, bytes] = {}
         """Of the sessions that are up: how they were reported."""
-        self._last_words: dict[str, str] = {}
+        self._last_words: dict[str, tuple[str, DownCause]] = {}
         """By feed that has not been up on this connection: why its session is down, as the router says."""
         self._counted = self._held = 0
         """Of all sessions: routes that are counted, and that are held."""
@@ -359,14 +360,23 @@ class RouterStream:
 
     def _take_peer_down(self, down: PeerDown, time: float) -> Iterable[Event]:
         if down.peer.key in self._sessions:
-            return self._end(down.peer.key, down.reason, time, still_up=down.monitoring_ended)
+            still_up = down.monitoring_ended
+            return self._end(down.peer.key, down.reason, time, still_up=still_up, cause=down.cause)
         # Routers report sessions that never were up, and each attempt to connect while one is down.
         for name in self._monitored.feeds_of(down.peer.key, down.peer.asn).values():
             if not self._up.get(name):
-                self._last_words[name] = down.reason
+                self._last_words[name] = down.reason, down.cause
         return ()
 
-    def _end(self, key: SessionKey, reason: str, time: float, *, still_up: bool = False) -> Iterator[Event]:
+    def _end(
+        self,
+        key: SessionKey,
+        reason: str,
+        time: float,
+        *,
+        still_up: bool = False,
+        cause: DownCause = DownCause.OTHER,
+    ) -> Iterator[Event]:
         """Forget a session; ``still_up``: it is only no longer reported."""
         session = self._sessions.pop(key)
         self._peer_ups.pop(key, None)
@@ -377,7 +387,9 @@ class RouterStream:
             others = self._up[name]
             others.discard(key)
             if not others:
-                yield SessionSilent(time, name, reason) if still_up else SessionDown(time, name, reason)
+                yield (
+                    SessionSilent(time, name, reason) if still_up else SessionDown(time, name, reason, cause)
+                )
             elif held is None:
                 yield MessagesLost(time, name, 0, f"of a session with more than {MAX_HELD_ROUTES} routes")
             elif routes := held.get(name):
@@ -553,7 +565,7 @@ class RouterStream:
             if self._up.get(name):
                 continue
             words = self._last_words.get(name)
-            yield SessionUnreported(now, name) if words is None else SessionDown(now, name, words)
+            yield SessionUnreported(now, name) if words is None else SessionDown(now, name, *words)
 
     def _silent(self, now: float) -> Iterator[Event]:
         """A hung router, or one whose neighbor was removed from its configuration, reports nothing at all any more."""

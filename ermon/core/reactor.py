@@ -46,6 +46,7 @@ from ermon.model.events import (
     ClockChanged,
     ClockStepped,
     ConnectionsRefused,
+    DownCause,
     EndOfRib,
     Event,
     FeedRequest,
@@ -204,19 +205,18 @@ class Reactor:
         state = self.facts.feeds[event.feed]
         if state.session.up:
             self._stop(state, event.reason)
-            self._said_down(state)
+            self._said_down(state, event.cause)
             return
-        self._said_down(state)
+        self._said_down(state, event.cause)
         if state.overflowed_until is None:  # otherwise its reason is set already
             state.session.fail(event.reason)
         state.session.forget_open()
         self.layers.feed_changed(event.feed)
 
-    def _said_down(self, state: FeedState) -> None:
-        """Believe a router that reports its own session as down."""
-        if state.feed.by_bmp:
-            state.session.said_down = state.session.shown = True
-            state.session.unreported = False
+    def _said_down(self, state: FeedState, cause: DownCause) -> None:
+        """Believe a router that reports its own session as down; the end of its BMP connection says nothing of the session."""
+        if state.feed.by_bmp and self.facts.processes[state.feed.process].up:
+            state.session.report_down(cause)
 
     def _reported(
         self, state: FeedState, event: SessionUnreported | SessionSilent | RoutesUnreadable
@@ -225,7 +225,7 @@ class Reactor:
         session = state.session
         match event:
             case SessionUnreported():
-                session.unreported = True
+                session.report_nothing()
             case SessionSilent():
                 session.silent = event.reason
             case RoutesUnreadable():

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from ermon.model.events import DownCause
 from ermon.model.inventory import Collector, Feed
 from ermon.model.prefixes import Family
 
@@ -69,6 +70,12 @@ class Session(msgspec.Struct, omit_defaults=True):
     """By BMP: why it is unknown whether the session is still up; empty if it is known."""
     unreadable: str = ""
     """By BMP: why the routes of this session are unknown; empty if they are known."""
+    known_up: bool | None = None
+    """By BMP: the last state that the router has reported."""
+    changes: int = 0
+    """By BMP: how often that has changed between up and down."""
+    causes: dict[DownCause, int] = {}
+    """By BMP: how often the session went down, by why."""
     families: dict[Family, FamilySync] = {}
     down_reason: str = ""
     """Why the latest session, or attempt at one, ended."""
@@ -87,7 +94,7 @@ class Session(msgspec.Struct, omit_defaults=True):
     def copy(self) -> Session:
         """Return a copy that does not change when this session does."""
         families = {family: msgspec.structs.replace(sync) for family, sync in self.families.items()}
-        return msgspec.structs.replace(self, families=families)
+        return msgspec.structs.replace(self, families=families, causes=dict(self.causes))
 
     def set_families(self, families: Iterable[Family]) -> None:
         """Change to the families of another configuration; the state of those in both stays."""
@@ -109,6 +116,7 @@ class Session(msgspec.Struct, omit_defaults=True):
         self.down_reason = ""
         self.shown = True
         self.forget_report()
+        self._report(up=True)
         if not joined:
             self.damaged = False
         self._reset_families()
@@ -132,6 +140,26 @@ class Session(msgspec.Struct, omit_defaults=True):
         """Forget what the peer's OPEN said: its session is over, or never came up."""
         self.negotiated = self.offered = None
         self.no_hold = False
+
+    def report_down(self, cause: DownCause) -> None:
+        """Believe a router that reports its own session as down."""
+        self.said_down = self.shown = True
+        self.unreported = False
+        self._report(up=False, cause=cause)
+
+    def report_nothing(self) -> None:
+        """Note that a router does not report the session on its present connection."""
+        self.unreported = True
+        if self.shown:
+            self._report(up=False)
+
+    def _report(self, *, up: bool, cause: DownCause = DownCause.OTHER) -> None:
+        """Count a change of the state that the router reports. What happened while it reported nothing is seen as one change."""
+        if self.known_up is not None and self.known_up is not up:
+            self.changes += 1
+            if not up:
+                self.causes[cause] = self.causes.get(cause, 0) + 1
+        self.known_up = up
 
     def forget_report(self) -> None:
         """Forget what the router has reported of the session on its BMP connection."""

@@ -65,6 +65,25 @@ FEED_ROUTES = _gauge("ermon_feed_routes", "Routes of the feed that ermon holds."
 FEED_LOST = _counter(
     "ermon_feed_lost_messages_total", "BGP messages of the feed that are known to be lost.", "feed"
 )
+_SESSION = ("router", "circuit", "link", "uplink", "family")
+
+SESSION_STATE = _gauge(
+    "ermon_session_state",
+    "The router's own session with Microsoft or a provider, as it reports it by BMP: 1 for the present state, 0 for the other states.",
+    *_SESSION,
+    "state",
+)
+SESSION_TRANSITIONS = _counter(
+    "ermon_session_transitions_total",
+    "Changes of the router's own session between up and down, as it reports them by BMP.",
+    *_SESSION,
+)
+SESSION_DOWNS = _counter(
+    "ermon_session_downs_total",
+    "Ends of the router's own session, as it reports them by BMP.",
+    *_SESSION,
+    "reason",
+)
 LINK_STATE = _gauge(
     "ermon_link_state",
     "1 for the present state of the link, 0 for the other states.",

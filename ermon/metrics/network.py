@@ -59,10 +59,14 @@ from ermon.metrics.families import (
     POOL_ADDRESSES,
     POOL_ADVERTISED,
     POOL_ON_INTERNET,
+    SESSION_DOWNS,
+    SESSION_STATE,
+    SESSION_TRANSITIONS,
     MetricFamily,
 )
+from ermon.model.events import DownCause
 from ermon.model.findings import LinkState, Status
-from ermon.model.inventory import Config
+from ermon.model.inventory import Config, View
 from ermon.model.prefixes import Family
 
 SLICE_SERIES = 200
@@ -208,6 +212,7 @@ def render_network(snapshot: Snapshot, *, openmetrics: bool, only: Collection[st
 def read(snapshot: Snapshot) -> Iterator[tuple[MetricFamily, Iterable[Sample]]]:
     """Yield every metric with its label values and values."""
     yield from _read_feeds(snapshot)
+    yield from _read_sessions(snapshot)
     yield from _read_links(snapshot)
     yield from _read_circuits(snapshot)
     yield from _read_pools(snapshot)
@@ -239,6 +244,29 @@ def _read_feeds(snapshot: Snapshot) -> Iterator[tuple[MetricFamily, Iterable[Sam
     yield FEED_UPDATES, (((name,), feed.updates) for name, feed in feeds.items())
     yield FEED_ROUTES, (((name, family), feeds[name].routes[family]) for name, family in families)
     yield FEED_LOST, (((name,), feed.lost_messages) for name, feed in feeds.items())
+
+
+def _read_sessions(snapshot: Snapshot) -> Iterator[tuple[MetricFamily, Iterable[Sample]]]:
+    """Read the sessions that routers report by BMP. Each is a feed, and may be more feeds besides, which are left out."""
+    own = [
+        ((feed.router or "", feed.circuit or "", feed.link or "", feed.uplink or "", family), name)
+        for name, feed in snapshot.config.feeds.items()
+        if feed.view in {View.FROM_MICROSOFT, View.FROM_INTERNET} and not feed.pre_policy
+        for family in feed.families
+    ]
+    yield (
+        SESSION_STATE,
+        _one_per_state(((labels, snapshot.feeds[name].state) for labels, name in own), LinkState),
+    )
+    yield SESSION_TRANSITIONS, ((labels, snapshot.sessions[name].changes) for labels, name in own)
+    yield (
+        SESSION_DOWNS,
+        (
+            ((*labels, cause.value), snapshot.sessions[name].causes.get(cause, 0))
+            for labels, name in own
+            for cause in DownCause
+        ),
+    )
 
 
 def _read_links(snapshot: Snapshot) -> Iterator[tuple[MetricFamily, Iterable[Sample]]]:

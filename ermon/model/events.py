@@ -6,6 +6,8 @@ line at the same instant compare equal.
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import msgspec
 
 from ermon.model.findings import LinkState
@@ -21,12 +23,28 @@ class SessionUp(msgspec.Struct, frozen=True):
     feed: str
 
 
-class SessionDown(msgspec.Struct, frozen=True):
+class DownCause(StrEnum):
+    """Why a session ended that a router reports by BMP: a closed set, fit for a metric's label."""
+
+    ADMIN_SHUTDOWN = "admin-shutdown"
+    ADMIN_RESET = "admin-reset"
+    MAX_PREFIXES = "max-prefixes"
+    HOLD_TIMER = "hold-timer"
+    DECONFIGURED = "deconfigured"
+    TRANSPORT = "transport"
+    """The connection was closed or lost."""
+    OPEN_ERROR = "open-error"
+    OTHER = "other"
+
+
+class SessionDown(msgspec.Struct, frozen=True, omit_defaults=True):
     """A session ended, or an attempt at one failed."""
 
     time: float
     feed: str
     reason: str = ""
+    cause: DownCause = DownCause.OTHER
+    """By BMP: the kind of its reason."""
 
 
 class AddPathOffered(msgspec.Struct, frozen=True):

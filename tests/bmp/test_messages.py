@@ -169,6 +169,35 @@ def test_a_session_that_is_up() -> None:
 
 
 @pytest.mark.parametrize(
+    ("octets", "cause"),
+    [
+        (router.peer_down(1, notification(6, 2)), "admin-shutdown"),
+        (router.peer_down(3, notification(6, 4, b"\x03new")), "admin-reset"),
+        (router.peer_down(3, notification(6, 1)), "max-prefixes"),
+        (router.peer_down(3, notification(6, 3)), "deconfigured"),
+        (router.peer_down(1, notification(4, 0)), "hold-timer"),
+        (router.peer_down(1, notification(8, 0)), "hold-timer"),
+        (router.peer_down(1, notification(2, 2)), "open-error"),
+        (router.peer_down(3, notification(6, 9, b"\x06\x02")), "admin-shutdown"),
+        (router.peer_down(3, notification(6, 9, b"\x06\x09" * 500)), "other"),
+        (router.peer_down(3, notification(6, 10)), "other"),
+        (router.peer_down(3, b"\xff"), "other"),
+        (router.peer_down(2, b"\0\x0a"), "hold-timer"),
+        (router.peer_down(2, b"\0\x02"), "admin-shutdown"),
+        (router.peer_down(2, b"\0\x12"), "transport"),
+        (router.peer_down(2), "other"),
+        (router.peer_down(4), "transport"),
+        (router.peer_down(9), "other"),
+    ],
+)
+def test_the_kind_of_a_reason(octets: bytes, cause: str) -> None:
+    """The data of a hard reset is its reason (RFC 8538 section 3.1)."""
+    found = read(octets)
+    assert isinstance(found, PeerDown)
+    assert found.cause == cause
+
+
+@pytest.mark.parametrize(
     ("octets", "reason"),
     [
         (router.peer_down(1, notification(6, 2)), "the router sent Cease: administrative shutdown"),

@@ -15,6 +15,7 @@ from ermon.bmp.messages import Framer, Rib, SessionKey
 from ermon.bmp.router import ONLY_PRE_POLICY, Feeds, Monitored, Rejected, RejectReason, RouterStream
 from ermon.model.events import (
     Alive,
+    DownCause,
     EndOfRib,
     Event,
     MessagesLost,
@@ -54,6 +55,8 @@ def feeds(name: str, *families: Family, rib: Rib = Rib.IN_POST) -> Feeds:
 def session(peer: str, distinguisher: bytes = bytes(8)) -> SessionKey:
     return SessionKey(parse_address(peer), distinguisher)
 
+
+SHUTDOWN = "the neighbor sent Cease: administrative shutdown"
 
 TOPOLOGY = Monitored(
     {session(PRIMARY): feeds("primary"), session(SECONDARY): feeds("secondary")},
@@ -462,8 +465,8 @@ def test_sessions_that_are_not_reported_after_a_connection_began() -> None:
     assert of.late(9.9) == []
     assert of.late(10.0) == [
         SessionUnreported(10.0, "isp/ipv4"),
-        SessionDown(10.0, "secondary/ipv4", "the neighbor sent Cease: administrative shutdown"),
-        SessionDown(10.0, "secondary/ipv6", "the neighbor sent Cease: administrative shutdown"),
+        SessionDown(10.0, "secondary/ipv4", SHUTDOWN, DownCause.ADMIN_SHUTDOWN),
+        SessionDown(10.0, "secondary/ipv6", SHUTDOWN, DownCause.ADMIN_SHUTDOWN),
     ]
     assert of.late(11.0) == []
 

@@ -23,8 +23,9 @@ from ermon.exabgp.decode import RejectReason
 from ermon.metrics import network as metrics
 from ermon.metrics.network import Metrics
 from ermon.metrics.process import Telemetry
+from ermon.model.events import DownCause
 from ermon.model.settings import MaintenanceWindow
-from tests.checks.company import V4, V6, Company, Space, company
+from tests.checks.company import REPORTING, V4, V6, Company, Space, company
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 
@@ -32,6 +33,8 @@ FINDING = [
     *("check", "circuit", "link", "family", "pool", "feed", "uplink", "segment", "ms_service"),
     *("geo", "group", "peering", "view", "process", "source"),
 ]
+
+SESSION = ["router", "circuit", "link", "uplink", "family"]
 
 CONTRACT: Mapping[str, tuple[str, list[str]]] = {
     "ermon_build_info": ("gauge", ["version", "exabgp_version", "python_version"]),
@@ -50,6 +53,12 @@ CONTRACT: Mapping[str, tuple[str, list[str]]] = {
     "ermon_feed_routes": ("gauge", ["feed", "family"]),
     "ermon_feed_lost_messages_total": ("counter", ["feed"]),
     "ermon_feed_malformed_updates_total": ("counter", ["feed", "kind"]),
+    "ermon_session_state": ("gauge", [*SESSION, "state"]),
+    "ermon_session_transitions_total": ("counter", SESSION),
+    "ermon_session_downs_total": ("counter", [*SESSION, "reason"]),
+    "ermon_bmp_up": ("gauge", ["router"]),
+    "ermon_bmp_messages_total": ("counter", ["router"]),
+    "ermon_bmp_rejected_total": ("counter", ["router", "reason"]),
     "ermon_link_state": ("gauge", ["circuit", "link", "router", "family", "state"]),
     "ermon_link_transitions_total": ("counter", ["circuit", "link", "family"]),
     "ermon_link_last_transition_timestamp_seconds": ("gauge", ["circuit", "link", "family"]),
@@ -143,7 +152,7 @@ def scraper(net: Company) -> Scraper:
 
 
 async def test_every_metric_exists_from_the_start_with_its_type_and_labels():
-    families = await Scraper(company(WITH_RECEIVER)).families()
+    families = await Scraper(company(WITH_RECEIVER, REPORTING)).families()
     found = {
         name: (family.type, sorted({label for s in family.samples for label in s.labels}))
         for name, family in families.items()
@@ -153,10 +162,10 @@ async def test_every_metric_exists_from_the_start_with_its_type_and_labels():
 
 
 async def test_no_series_appears_or_vanishes_with_the_state_of_the_network():
-    net = company(WITH_RECEIVER)
+    net = company(WITH_RECEIVER, REPORTING)
     scraper = Scraper(net)
     before = (await scraper.series()).keys()
-    net.process_up().converge()
+    net.process_up().converge().connect("edge-1").down("edge-1/chicago/primary/ipv4")
     net.announce("isp-a", V4.pool, V6.pool_part)
     net.lose("chicago-primary", "ipv4", "ipv6").down("edge-3", "outside").wait(120)
     net.process_down()
@@ -367,6 +376,35 @@ async def test_a_feed_s_session(scraper: Scraper):
     assert await scraper.value("ermon_feed_in_sync", family="ipv4", **feed) == 0
     assert await scraper.value("ermon_feed_transitions_total", to="down", **feed) == 1
     assert await scraper.value("ermon_feed_last_transition_timestamp_seconds", **feed) == net.now
+
+
+@pytest.mark.parametrize("family", ["ipv4", "ipv6"])
+async def test_a_session_that_its_router_reports(family: str):
+    scraper = Scraper(company(WITH_RECEIVER, REPORTING))
+    net, name = scraper.net, f"edge-1/chicago/primary/{family}"
+    labels = {"router": "edge-1", "circuit": "chicago", "link": "primary", "uplink": "", "family": family}
+    assert await scraper.state("ermon_session_state", **labels) == "unknown"
+    net.connect("edge-1").up(name)
+    assert await scraper.state("ermon_session_state", **labels) == "up"
+    net.wait(1).down(name, reason="the neighbor sent hold timer expired", cause=DownCause.HOLD_TIMER).wait(
+        1
+    ).up(name)
+    assert await scraper.value("ermon_session_transitions_total", **labels) == 2
+    assert await scraper.value("ermon_session_downs_total", reason="hold-timer", **labels) == 1
+    assert await scraper.value("ermon_session_downs_total", reason="other", **labels) == 0
+
+
+@pytest.mark.parametrize("family", ["ipv4", "ipv6"])
+async def test_a_session_is_neither_down_nor_counted_when_its_router_reports_nothing(family: str):
+    scraper = Scraper(company(WITH_RECEIVER, REPORTING))
+    net, name = scraper.net, f"edge-1/isp-a/{family}"
+    labels = {"router": "edge-1", "circuit": "", "link": "", "uplink": "isp-a", "family": family}
+    net.connect("edge-1").up(name).disconnect("edge-1")
+    assert await scraper.state("ermon_session_state", **labels) == "unknown"
+    assert await scraper.value("ermon_session_transitions_total", **labels) == 0
+    net.connect("edge-1").wait(10).not_reported(name)
+    assert await scraper.state("ermon_session_state", **labels) == "down"
+    assert await scraper.value("ermon_session_downs_total", reason="other", **labels) == 1
 
 
 async def test_a_feed_without_a_router_has_an_empty_label(scraper: Scraper):
