@@ -51,6 +51,11 @@ FLAGS = (
     Flag(
         "--best-path", "ROUTER", "a router that sends best paths only, such as a firewall or an SD-WAN edge"
     ),
+    Flag(
+        "--bmp",
+        "ROUTER[,ROUTER]",
+        "a router that reports its sessions with Microsoft and providers itself, by BMP (RFC 7854)",
+    ),
     Flag("--service", "SERVICE", "of the circuit: a required service, such as exchange-online or 12076:5020"),
     Flag("--pool", "NAME=PREFIX[,PREFIX]", "of the circuit: a NAT pool that it advertises"),
     Flag("--own-prefix", "PREFIX", "your address space, wherever it is announced"),

@@ -128,6 +128,8 @@ class Answers:
     """ASNs of a layer-3 provider, between ours and 12076."""
     best_paths: set[str] = field(default_factory=set)
     """Routers that send only best paths."""
+    bmp: set[str] = field(default_factory=set)
+    """Routers that report their sessions by BMP."""
     own_prefixes: list[Prefix] = field(default_factory=list)
     circuits: dict[str, CircuitAnswers] = field(default_factory=dict)
     pools: dict[str, PoolAnswers] = field(default_factory=dict)
@@ -143,6 +145,22 @@ class Answers:
     def microsoft(self) -> list[CircuitAnswers]:
         """Return the circuits with Microsoft peering: only these have NAT pools."""
         return [each for each in self.circuits.values() if each.peering is Peering.MICROSOFT]
+
+    @property
+    def ends(self) -> list[str]:
+        """The routing tables that have sessions with ermon, as in ``routers``."""
+        ends = [
+            end_of(link.router, circuit.vrf)
+            for circuit in self.circuits.values()
+            for link in circuit.links.values()
+            if link.router is not None
+        ]
+        return list(dict.fromkeys([*ends, *(uplink.router for uplink in self.uplinks.values())]))
+
+    @property
+    def router_names(self) -> list[str]:
+        """The routers of links and uplinks."""
+        return list(dict.fromkeys(end.partition("/")[0] for end in self.ends))
 
 
 # Texts -------------------------------------------------------------------------------------------------

@@ -90,6 +90,12 @@ class _Reader:
             raise ValueError("must be the name of a router, not nothing")
         self.answers.best_paths |= set(found)
 
+    def bmp(self, text: str) -> None:
+        found = [read_name(part) for part in listed(text)]
+        if not found:
+            raise ValueError("must be the name of a router, not nothing")
+        self.answers.bmp |= set(found)
+
     def service(self, text: str) -> None:
         for circuit in self.circuits():
             if self._current is not None or circuit.peering is not Peering.PRIVATE:

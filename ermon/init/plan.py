@@ -6,9 +6,17 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from ermon.init.answers import Answers, CircuitAnswers, Design, LinkAnswers, end_of, free_name, sites_of
+from ermon.init.answers import (
+    AnswerError,
+    Answers,
+    CircuitAnswers,
+    Design,
+    LinkAnswers,
+    end_of,
+    free_name,
+    sites_of,
+)
 from ermon.init.designs import routers_proposed, sends_best_paths
-from ermon.init.questions import ends_used
 from ermon.model.inventory import InternetUse, View
 from ermon.model.prefixes import FAMILIES, Address, Family, Prefix, PrefixSet, parse_address, parse_prefix
 
@@ -55,6 +63,14 @@ class Plan:
     collector_proposed: bool = False
 
     @property
+    def reporting(self) -> dict[str, Address]:
+        """The routers that report their sessions by BMP, with the address that each connects from: that of its first table."""
+        own: dict[str, Address] = {}
+        for end, address in self.routers.items():
+            own.setdefault(end.partition("/")[0], address)
+        return {name: address for name, address in own.items() if name in self.answers.bmp}
+
+    @property
     def locals(self) -> list[Address]:
         """The addresses of ermon's side."""
         return sorted({feed.local for feed in self.feeds})
@@ -72,7 +88,8 @@ def plan(answers: Answers) -> Plan:
     """Make the plan. ``answers`` must be complete, except for routers and addresses."""
     proposed = _propose_routers(answers)
     _propose_sites(answers)
-    names = ends_used(answers)
+    _settle_bmp(answers)
+    names = answers.ends
     known = [*answers.routers.values(), *filter(None, [answers.collector])]
     version = known[0].version if known else 4
     space = _space(answers)
@@ -124,6 +141,18 @@ def _propose_routers(answers: Answers) -> set[str]:
                 link.router = router
                 proposed.add(router)
     return proposed
+
+
+def _settle_bmp(answers: Answers) -> None:
+    """Refuse routers without a link or uplink, and leave out those whose sessions are a provider's."""
+    for name in sorted(answers.bmp - set(answers.router_names)):
+        known = ", ".join(answers.router_names)
+        raise AnswerError(f"--bmp: {name} is the router of no link and no uplink; they are {known}")
+    if answers.bmp and Design.PROVIDER in answers.designs:
+        answers.notes.append(
+            "--bmp is left out: the sessions with Microsoft are the provider's, and your routers cannot report them."
+        )
+        answers.bmp = set()
 
 
 def _propose_sites(answers: Answers) -> None:

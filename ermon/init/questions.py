@@ -13,7 +13,6 @@ from ermon.init.answers import (
     Design,
     PoolAnswers,
     UplinkAnswers,
-    end_of,
     geo_of,
     listed,
     read_address,
@@ -96,6 +95,7 @@ def ask_for_the_rest(answers: Answers, questions: Questions) -> None:
     _best_paths(answers, questions)
     _pools(answers, questions)
     _uplinks(answers, questions)
+    _bmp(answers, questions)
     _addresses(answers, questions)
 
 
@@ -235,29 +235,32 @@ def _uplinks(answers: Answers, questions: Questions) -> None:
         )
 
 
+def _bmp(answers: Answers, questions: Questions) -> None:
+    """Ask which routers do BMP: none of a provider has a session with Microsoft, and firewalls have no BMP."""
+    if answers.bmp or answers.designs & {Design.PROVIDER, Design.FIREWALL}:
+        return
+    known = answers.router_names
+
+    def parse(text: str) -> set[str]:
+        for name in (named := _names(text)) - set(known):
+            raise ValueError(f"{name} is not one of your routers; they are {', '.join(known)}")
+        return named
+
+    question = "Routers that can report their sessions by BMP, which shows why a session with Microsoft ended"
+    answers.bmp = questions.ask(question, parse, example=", ".join(known), default="")
+
+
 def _addresses(answers: Answers, questions: Questions) -> None:
     if answers.collector is None:
         question = "First address of this machine for BGP sessions; ermon also uses the next ones"
         answers.collector = questions.ask(question, read_address, example="10.0.0.20")
-    for end in ends_used(answers):
+    for end in answers.ends:
         if end not in answers.routers:
             router, slash, vrf = end.partition("/")
             inside = f", in VRF {vrf}" if slash else ""
             question = f"Address from which {router} connects{inside}, usually its loopback"
             parse = _peer_of(answers, answers.collector)
             answers.routers[end] = questions.ask(question, parse, example="10.0.0.1")
-
-
-def ends_used(answers: Answers) -> list[str]:
-    """Return the routing tables that have sessions with ermon, as in ``Answers.routers``."""
-    ends = [
-        end_of(link.router, circuit.vrf)
-        for circuit in answers.circuits.values()
-        for link in circuit.links.values()
-        if link.router is not None
-    ]
-    ends += [uplink.router for uplink in answers.uplinks.values()]
-    return list(dict.fromkeys(ends))
 
 
 def _new(taken: Collection[str]) -> Callable[[str], str]:

@@ -15,7 +15,7 @@ from ermon.init.azure import MAX_BYTES, add_circuits
 from ermon.init.flags import add_flags
 from ermon.init.plan import Plan, plan
 from ermon.init.questions import MissingError, Questions, Terminal, ask_for_the_rest, do_without
-from ermon.init.write import MARK, marked, render_router, save, text_of
+from ermon.init.write import MARK, marked, render_bmp, render_router, save, text_of
 
 STANDARD = "-"
 """Standard input or output instead of a file."""
@@ -114,6 +114,8 @@ def _next(file: str, planned: Plan, found: Sequence[str]) -> list[str]:
         (render_router(planned, shown), "what to paste into that router"),
         (f"ermon run --config.file={shown}", "and, when the sessions are up, ermon verify"),
     ]
+    if planned.reporting:
+        steps.insert(2, (render_bmp(planned, shown), "and what makes it report its sessions"))
     if marked(planned):
         steps.insert(0, (f"grep {MARK} {shown}", "placeholders: replace them with your values"))
     width = max(len(command) for command, _ in steps)

@@ -21,6 +21,9 @@ MARK = "CHANGE"
 DROP_PERCENT = 30
 """More than Microsoft's changes in an ordinary month, and less than one service; the reference has the same value."""
 
+BMP_PORT = 11019
+"""The port of BMP stations in the documentation of routers."""
+
 FILE_MODE = 0o640
 
 _SCHEMA = Path(__file__).parent.parent / "data" / "ermon.schema.json"
@@ -73,6 +76,8 @@ def _head(plan: Plan, file: str) -> Iterator[str]:
         (render_router(plan, file), "what to paste into that router"),
         ("ermon verify", "when the sessions are up: the acceptance test of each circuit"),
     ]
+    if plan.reporting:
+        steps.insert(2, (render_bmp(plan, file), "and what makes it report its sessions"))
     if marked(plan):
         steps.insert(0, (f"grep {MARK} {file}", "placeholders: replace them with your values"))
     width = max(len(command) for command, _ in steps)
@@ -83,6 +88,11 @@ def render_router(plan: Plan, file: str) -> str:
     """Return the command that prints the first router's side of the sessions."""
     router, *_ = next(iter(plan.routers)).split("/")
     return f"ermon render router {router} --config.file={file} --platform=iosxe"
+
+
+def render_bmp(plan: Plan, file: str) -> str:
+    """Return the command that prints what makes a router report its sessions, for the first one that does."""
+    return f"ermon render router {next(iter(plan.reporting))} --bmp --config.file={file} --platform=iosxr"
 
 
 def marked(plan: Plan) -> bool:
@@ -127,11 +137,22 @@ def _collector(plan: Plan) -> Iterator[str]:
     else:
         yield "  router_id: 127.0.0.1   # any IPv4 address that no router uses as its own"
     yield "  port: 179   # below 1024 it needs CAP_NET_BIND_SERVICE, which the systemd unit gives"
+    listen = (
+        f"{plan.collector}:{BMP_PORT}" if plan.collector.version == 4 else f"[{plan.collector}]:{BMP_PORT}"
+    )
+    if plan.reporting:
+        yield "  # Routers with bmp, below, connect here to report their sessions; open this port for them."
+        yield f'  bmp: {{listen: ["{listen}"]}}'
+    else:
+        yield "  # For routers that report their sessions themselves (BMP): this, and bmp: {peer: ADDRESS} under each of them."
+        yield f'  # bmp: {{listen: ["{listen}"]}}'
 
 
 def _routers(plan: Plan) -> Iterator[str]:
     yield "# The routers' own addresses, as they appear in next hops over iBGP: add every loopback. A route with such a"
     yield "# next hop is an internal copy of another router's route, and proves nothing about a link."
+    if plan.reporting:
+        yield "# bmp: the router reports its sessions with Microsoft and providers, and connects from the address `peer`."
     yield "routers:"
     for name in dict.fromkeys(end.partition("/")[0] for end in plan.routers):
         ends = {end: address for end, address in plan.routers.items() if end.partition("/")[0] == name}
@@ -142,7 +163,10 @@ def _routers(plan: Plan) -> Iterator[str]:
             addresses = "its address" if len(ends) == 1 else "its addresses, one in each VRF"
             what.append(f"{addresses}, here and under feeds")
         comment = f"   # {MARK}: {'; '.join(what)}" if what else ""
-        yield f"  {quoted(name)}: {{addresses: {_list(ends.values())}}}{comment}"
+        own = [f"addresses: {_list(ends.values())}"]
+        if name in plan.reporting:
+            own.append(f"bmp: {{peer: {quoted(str(plan.reporting[name]))}}}")
+        yield f"  {quoted(name)}: {{{', '.join(own)}}}{comment}"
 
 
 def _circuits(plan: Plan) -> Iterator[str]:

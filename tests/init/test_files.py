@@ -105,6 +105,66 @@ def test_with_the_exits_said_it_misses_nothing(tmp_path):
     assert raised_on_a_good_day(tmp_path) == []
 
 
+@pytest.mark.parametrize("links", [LINKS_4, LINKS_6], ids=["ipv4", "ipv6"])
+def test_routers_with_bmp_report_their_sessions_to_a_port_that_the_file_opens(tmp_path, links):
+    addresses = ("--collector", "2a00:1::20") if links is LINKS_6 else ("--collector", "10.0.0.20")
+    loaded = written(
+        tmp_path, *AMSTERDAM, *links, *EXITS, *addresses, "--bmp", "edge-1,edge-2", "--bmp", "border-2"
+    )
+    config = loaded.config
+    family = "ipv6" if links is LINKS_6 else "ipv4"
+    assert config.collector.bmp is not None
+    assert config.collector.bmp.listen == ((addresses[1], 11019),)
+    assert set(config.bmp) == {"edge-1", "edge-2", "border-2"}
+    for name, router in config.bmp.items():
+        assert router.peer in config.routers[name]
+        assert str(router.peer) == config.feeds[f"{name}-isp-b" if name == "border-2" else name].peer
+    assert config.feeds[f"edge-2/ams/secondary/{family}"].by_bmp
+    assert config.feeds["border-2/isp-b/ipv4"].peer_asn == 3356
+    assert loaded.warnings == ()
+    text = (tmp_path / "ermon.yml").read_text()
+    assert "#   ermon render router edge-1 --bmp --config.file=" in text
+
+
+def test_a_good_day_of_routers_with_bmp_is_quiet(tmp_path):
+    network = (
+        *AMSTERDAM,
+        *LINKS,
+        "--pool",
+        "out=192.0.4.0/28,2a00:1::/64",
+        *EXITS,
+        "--own-prefix",
+        "2a00:1::/32",
+    )
+    written(tmp_path, *network, "--bmp", "edge-1,edge-2,border-1,border-2")
+    assert raised_on_a_good_day(tmp_path) == []
+
+
+def test_without_bmp_the_file_says_how_to_have_it(tmp_path):
+    config = written(tmp_path, *AMSTERDAM, *LINKS_4).config
+    assert (config.collector.bmp, config.bmp) == (None, {})
+    assert '  # bmp: {listen: ["192.0.2.101:11019"]}' in (tmp_path / "ermon.yml").read_text()
+
+
+def test_a_router_in_vrfs_connects_from_the_address_of_its_first_one(tmp_path):
+    routers = ("--router", "edge-1/MICROSOFT=10.0.0.1", "--router", "edge-2/MICROSOFT=10.0.0.2")
+    config = written(tmp_path, *AMSTERDAM, *LINKS_4, "--design", "vrfs", *routers, "--bmp", "edge-1").config
+    assert str(config.bmp["edge-1"].peer) == "10.0.0.1"
+
+
+def test_bmp_of_a_router_that_there_is_not_is_refused(tmp_path):
+    with pytest.raises(
+        InitError, match=r"^--bmp: core is the router of no link and no uplink; they are edge-1, edge-2"
+    ):
+        written(tmp_path, *AMSTERDAM, *LINKS_4, "--bmp", "core")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_behind_a_provider_no_router_can_report_sessions_with_microsoft(tmp_path, capsys):
+    arguments = (*AMSTERDAM, *LINKS_4, "--design", "provider", "--provider", "64600", "--bmp", "edge-1")
+    assert written(tmp_path, *arguments).config.bmp == {}
+
+
 def test_every_view_of_a_router_has_a_local_address_of_its_own(tmp_path):
     config = written(tmp_path, *EXITS, azure=["both.json"]).config
     pairs = [(feed.peer, feed.local) for feed in config.feeds.values()]

@@ -44,6 +44,7 @@ ALL_OF_IT = [
     ("AS number of the provider at isp-a", "174"),
     ("Another internet uplink?", "no"),
     ("Your address space", "192.0.4.0/24"),
+    ("Routers that can report their sessions by BMP", ""),
     ("First address of this machine", "10.0.0.20"),
     ("Address from which edge-1 connects", "10.0.0.1"),
     ("Address from which core connects", "10.0.0.2"),
@@ -105,6 +106,7 @@ def test_of_azures_circuit_only_the_rest_is_asked_for(tmp_path):
             ("Services required on er-ams", ""),
             ("Routers that send best paths only", ""),
             ("Do you want ermon to watch an internet uplink", "n"),
+            ("Routers that can report their sessions by BMP", ""),
             ("First address of this machine", "10.0.0.20"),
             ("Address from which edge-1 connects", "10.0.0.1"),
             ("Address from which edge-2 connects", "10.0.0.2"),
@@ -123,6 +125,7 @@ def test_what_is_said_by_flags_is_not_asked_for(tmp_path):
             ("Routers that send best paths only", ""),
             ("NAT pool of ams", ""),
             ("Do you want ermon to watch an internet uplink", "no"),
+            ("Routers that can report their sessions by BMP", ""),
         ]
     )
     arguments = (
@@ -171,6 +174,7 @@ def wrong(*answers: tuple[str, str]) -> list[tuple[str, str]]:
         ("Services", "exchange", "  'exchange' is not a service or region of Microsoft's"),
         ("Another circuit?", "maybe", "  must be yes or no"),
         ("NAT pool", "192.0.4.1/28", "  '192.0.4.1/28' is not a prefix; host bits are set"),
+        ("Routers that can report", "core, edge", "  edge is not one of your routers; they are edge-1, core"),
         ("Address from which edge-1", "2a00::1", "  2a00::1 and ermon's 10.0.0.20 are of different families"),
         ("Address from which core", "10.0.0.1", "  10.0.0.1 is already used"),
     ],
@@ -192,6 +196,46 @@ def test_a_link_has_a_subnet(tmp_path):
     assert [each for each in person.told if each not in DESIGNS_TOLD] == [
         "  a link has an IPv4 subnet, an IPv6 subnet, or both"
     ]
+
+
+def test_routers_that_do_bmp_report_their_sessions(tmp_path):
+    lines = [(question, "core" if "BMP" in question else answer) for question, answer in ALL_OF_IT]
+    person = Person(lines)
+    ask(tmp_path, person)
+    assert person.is_done
+    config = load_config(tmp_path / "ermon.yml").config
+    assert {name: str(router.peer) for name, router in config.bmp.items()} == {"core": "10.0.0.2"}
+    assert "core/ams/secondary/ipv4" in config.feeds
+
+
+@pytest.mark.parametrize(
+    ("design", "router", "more"),
+    [
+        ("firewall", "firewall-1", []),
+        (
+            "provider",
+            "edge-1",
+            [("Address of the provider's router", "")] * 2 + [("Routers that send best paths only", "")],
+        ),
+    ],
+)
+def test_nobody_is_asked_for_bmp_where_no_router_of_theirs_has_it(tmp_path, design, router, more):
+    person = Person(
+        [
+            ("Geopolitical region of ams", ""),
+            *more,
+            ("NAT pool of ams", ""),
+            ("Do you want ermon to watch an internet uplink", "no"),
+        ]
+    )
+    links = [f"{name}={router},192.0.3.{at}/30" for name, at in (("primary", 0), ("secondary", 4))]
+    arguments = ["--design", design, "--asn", "3320", "--circuit", "ams", "--location", "Paris"]
+    arguments += ["--peering", "microsoft", "--link", links[0], "--link", links[1]]
+    arguments += ["--collector", "10.0.0.20", "--router", f"{router}=10.0.0.1"]
+    arguments += ["--provider", "64600"] if design == "provider" else []
+    ask(tmp_path, person, *arguments)
+    assert person.is_done
+    assert load_config(tmp_path / "ermon.yml").config.bmp == {}
 
 
 def test_answers_that_end_early_leave_nothing(tmp_path):
