@@ -289,7 +289,7 @@ class RouterStream:
             return None
         if kind == Kind.PEER_UP:
             taken.events.extend(
-                self._end(peer.key, f"the router reports it anew: {why}", time, still_up=True)
+                self._end(peer.key, f"the router reports it again: {why}", time, still_up=True)
             )
         elif kind == Kind.ROUTE_MONITORING:
             feeds = [name for (rib, _), name in session.feeds.items() if rib == peer.rib]
