@@ -92,7 +92,7 @@ def hidden(space: Space, *prefixes: str) -> Company:
     return lose(net, space).microsoft_withdraws("chicago-primary", *prefixes)
 
 
-def test_what_is_not_sent_again_hides_nothing_any_more(space: Space):
+def test_routes_that_are_not_sent_again_hide_nothing_any_more(space: Space):
     one, other = space.many(2)
     net = hidden(space, one, other).refresh_begins("edge-2")
     net.announce("edge-2", one, path="64510 8075").refresh_ends("edge-2")
@@ -102,7 +102,7 @@ def test_what_is_not_sent_again_hides_nothing_any_more(space: Space):
     assert of_circuit(net.refresh_ends("edge-2"), space, CHICAGO) == "violated"
 
 
-def test_what_may_not_have_been_sent_again_yet_hides_when_the_refresh_is_forgotten(space: Space):
+def test_routes_of_a_forgotten_refresh_still_hide_links(space: Space):
     net = hidden(space, *space.many(1)).refresh_begins("edge-2").wait(120).refresh_ends("edge-2")
     assert of_circuit(net, space, CHICAGO) == "unknown"
     net.withdraw("edge-2", *space.many(1))

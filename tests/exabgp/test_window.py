@@ -28,7 +28,7 @@ def fill(session: UnderWay, now: float = NOW, size: int = 100) -> list[int]:
 
 
 @pytest.mark.parametrize("octets", [WINDOW_OCTETS, WINDOW_DECODED_OCTETS])
-def test_one_session_has_the_whole_window_and_goes_on_with_the_first_answer(octets):
+def test_one_session_has_the_whole_window_and_continues_with_the_first_answer(octets):
     session = Window(octets).open()
     first, *_ = fill(session)
     assert octets <= session.unanswered < octets + 100

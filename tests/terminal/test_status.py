@@ -288,7 +288,7 @@ def test_a_missing_required_service_is_highlighted(net: Company):
 
 
 @BOTH_FAMILIES
-def test_what_no_feed_proves_is_unknown_and_neither_0_nor_no(net: Company, space: Space):
+def test_unproven_values_are_unknown_and_neither_0_nor_no(net: Company, space: Space):
     seen = drawn(snapshot_of(net.down("edge-1")), width=120)
     family = {"ipv4": "IPv4", "ipv6": "IPv6"}[space.family]
     told = seen.section("Circuits")
