@@ -12,7 +12,7 @@ from ermon.checks.advertised_pools import POOL_WRONG_CIRCUIT
 from ermon.checks.catalogue import CATALOGUE
 from ermon.model.prefixes import FAMILIES, Family, parse_prefix
 from ermon.verify.ask import Snapshot
-from ermon.verify.report import LinkReport, Outcome, Prefixes, Proof
+from ermon.verify.report import LinkReport, Outcome, Prefixes, Proof, in_words
 
 Labels = Mapping[str, str]
 
@@ -245,7 +245,9 @@ class CircuitFacts:
         if because is not None and because not in CATALOGUE:
             return because
         down = self._down(answered.labels)
-        return f"{' and '.join(down)} is down" if down else _SUPPRESSED
+        if down:
+            return f"{' and '.join(down)} is down"
+        return _SUPPRESSED if because is None else f"{because} suppresses it"
 
     def _down(self, labels: Labels) -> list[str]:
         """Return the links that are down, of those that a subject is about or compares."""
@@ -298,7 +300,7 @@ def _key(subject: SubjectDoc | FindingDoc) -> tuple[str, frozenset[tuple[str, st
 
 
 def _subject(answered: SubjectDoc) -> str:
-    return " ".join([answered.check, *answered.labels.values()])
+    return " ".join([answered.check, *in_words(answered.labels)])
 
 
 def _summary(answered: SubjectDoc, finding: FindingDoc | None) -> str:

@@ -99,7 +99,7 @@ async def test_a_name_shows_its_places(net: Company):
 
 async def test_no_route_with_a_community_is_1(net: Company):
     seen = await look(net, "routes", "64500:1")
-    assert (seen.code, seen.lines[0]) == (1, "○ No feed has a route with it: Community 64500:1.")
+    assert (seen.code, seen.lines[0]) == (1, "○ Community 64500:1: no feed has a route with it.")
 
 
 @pytest.mark.parametrize(

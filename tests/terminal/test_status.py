@@ -189,6 +189,13 @@ async def test_the_list_has_the_order_of_the_api_and_begins_with_the_headline(ne
     assert ids == [each["id"] for each in asked.data["findings"] if each["state"] == "raised"]
 
 
+@pytest.mark.parametrize("command", [("status",), ("routes", V4.exchange)])
+async def test_in_a_pipe_no_line_is_filled_up_with_spaces(net: Company, command: tuple[str, ...]):
+    seen = await look(net.announce("isp-a", V4.pool, path="64500").wait(5), *command)
+    assert seen.lines
+    assert [line for line in seen.lines if line != line.rstrip()] == []
+
+
 async def test_scripts_get_the_same_with_json(net: Company):
     seen = await look(net.down("outside"), "status", "--json")
     assert (seen.code, seen.data["status"]["headline"]["kind"]) == (4, "unseen")

@@ -71,7 +71,7 @@ async def test_a_leak_names_pool_prefix_path_feed_and_router(net: Company):
     assert f"      ✗ NAT pool chi {V6.pool} is advertised to isp-a by edge-1\n" in out
     told = " ".join(out.split())
     assert (
-        "pool-leak chi ipv6 isp-a · 2001:db8:100:10::/64 · AS path 64500 · next hop 2001:db8:fe::254 · "
+        "pool-leak chi IPv6 isp-a · 2001:db8:100:10::/64 · AS path 64500 · next hop 2001:db8:fe::254 · "
         "seen on isp-a · router edge-1 · since 2026-11-18 11:07:42 UTC" in told
     )
     assert out.endswith("\nNot accepted: 1 of 14 steps fail.\n")
