@@ -185,6 +185,16 @@ def test_foreign_routes_of_best_path_tables_that_may_hide_a_link_are_remembered(
     assert hidden in copied(policy, monitor).network.feeds["edge-2"].passed_over
 
 
+def test_a_copy_knows_that_routes_were_not_noted_where_all_paths_are_sent() -> None:
+    policy = NETWORKS["best paths"][0]
+    monitor = Monitor(policy, START)
+    others = routes("20.2.0.0/16", "64510 8075")
+    play([*converged(policy), announce("edge-3-plant", others)], START, monitor)
+    feeds = copied(policy, monitor).network.feeds
+    assert feeds["edge-3-plant"].passed_over.unsure("ipv4")
+    assert not feeds["edge-2"].passed_over.unsure("ipv4")
+
+
 def test_another_neighbors_route_that_is_withdrawn_after_the_copy_hides_nothing_there() -> None:
     """This also holds if the router numbers its best paths."""
     policy = NETWORKS["best paths"][0]
