@@ -11,6 +11,7 @@ from ermon.api.status import FeedDoc, LinkDoc, PoolDoc
 from ermon.checks.advertised_pools import POOL_WRONG_CIRCUIT
 from ermon.checks.catalogue import CATALOGUE
 from ermon.model.prefixes import FAMILIES, Family, parse_prefix
+from ermon.model.text import plural
 from ermon.verify.ask import Snapshot
 from ermon.verify.report import LinkReport, Outcome, Prefixes, Proof, in_words
 
@@ -69,13 +70,18 @@ class CircuitFacts:
 
     @property
     def blinded_by(self) -> str | None:
-        """The reason if nothing at all can be judged, because ExaBGP runs for none of the feeds."""
+        """The reason if nothing at all can be judged: ExaBGP runs for none of the feeds, or no session is up."""
         processes = self._snapshot.status.processes
         down = [name for name in {feed.process for feed in self.feeds.values()} if name in processes]
-        if not down or any(processes[name].state != "down" for name in down):
+        if down and all(processes[name].state == "down" for name in down):
+            reasons = dict.fromkeys(processes[name].reason or "reason unknown" for name in sorted(down))
+            return f"Nothing can be judged: ExaBGP does not run ({'; '.join(reasons)})"
+        if not self.feeds or any(feed.state == "up" for feed in self.feeds.values()):
             return None
-        reasons = dict.fromkeys(processes[name].reason or "reason unknown" for name in sorted(down))
-        return f"Nothing can be judged: ExaBGP does not run ({'; '.join(reasons)})"
+        reasons = dict.fromkeys(_down_because(feed) for feed in self.feeds.values())
+        return (
+            f"Nothing can be judged: none of {plural(len(self.feeds), 'feed')} is up ({'; '.join(reasons)})"
+        )
 
     def edge_feeds(self, link: LinkDoc, family: Family) -> list[str]:
         return [
@@ -293,6 +299,12 @@ class CircuitFacts:
         """Return the evidence of a raised finding; empty if there is none."""
         finding = self._findings.get((check, frozenset(labels.items())))
         return dict(finding.evidence) | {"finding": finding.id} if finding is not None else {}
+
+
+def _down_because(feed: FeedDoc) -> str:
+    if feed.waiting_until is not None:
+        return "ermon waits for the routers"
+    return feed.down_reason or ("never up" if feed.since is None else "reason unknown")
 
 
 def _key(subject: SubjectDoc | FindingDoc) -> tuple[str, frozenset[tuple[str, str]]]:

@@ -73,7 +73,9 @@ def test_a_problem_is_the_headline_and_changes_over_recovering_to_well(watched: 
     severity = finding.locator(".severity")
     expect(severity).to_have_text("○ recovering (critical)")
     assert tone(severity) == tone(visit(".legend .recovering")), "one colour for one state"
-    expect(visit("#bands .band", has_text="pool-leak")).to_contain_text("○ recovering (critical)")
+    band = visit("#bands .band", has_text="pool-leak")
+    expect(band).to_contain_text("○ recovering (critical)")
+    expect(band.locator("a")).to_have_text("pool-leak chi IPv4 isp-a")
     expect(visit("main")).not_to_contain_text(re.compile("▲(?! down)"))
     expect(finding).to_contain_text("if it stays gone")
     expect(finding).to_have_class(re.compile("recovering"))

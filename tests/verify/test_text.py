@@ -160,6 +160,22 @@ async def test_exabgp_that_does_not_run_is_the_one_answer_to_all_steps(net: Comp
     assert as_json.circuit()["blinded_by"] == "Nothing can be judged: ExaBGP does not run (exited)"
 
 
+async def test_that_no_session_is_up_is_the_one_answer_to_all_steps(net: Company):
+    for feed in net.monitor.config.feeds:
+        net.down(feed)
+    out = " ".join((await put_to_the_test(net.wait(40), as_json=False)).out.split())
+    assert "Nothing can be judged: none of 8 feeds is up (closing connection)." in out
+    assert "cannot be judged:" not in out
+    assert "of 14 steps are unknown" in out
+
+
+async def test_after_a_start_verify_says_that_the_routers_are_waited_for(net: Company):
+    net.wait(700).restart().process_up("edges").process_up("outside")
+    assert "none of 8 feeds is up (ermon waits for the routers)" in " ".join(
+        (await put_to_the_test(net.wait(3), as_json=False)).out.split()
+    )
+
+
 async def test_the_feeds_of_another_exabgp_are_still_judged(net: Company):
     net.process_down().wait(6)
     out = (await put_to_the_test(net, as_json=False)).out
