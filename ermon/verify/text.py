@@ -248,5 +248,5 @@ def _moment(time: str) -> str:
     """Return a time of the API in the local zone and in UTC, each with its zone; other text is returned unchanged."""
     try:
         return moment(datetime.fromisoformat(time))
-    except ValueError:
+    except (ValueError, OverflowError):
         return printable(time)

@@ -192,5 +192,7 @@ def test_times_stand_here_and_in_utc_each_with_its_zone(clock_of: Callable[[str]
     assert told.splitlines()[1].endswith(here)
 
 
-def test_text_that_is_not_a_time_is_unchanged():
-    assert "yesterday" in printed(report(time="yesterday"))
+def test_text_that_is_not_a_time_is_unchanged(clock_of: Callable[[str], None]):
+    clock_of("America/New_York")
+    for words in ("yesterday", "0001-01-01T00:00:00Z"):
+        assert words in printed(report(time=words))
