@@ -152,7 +152,7 @@ class Writer:
         except OSError as error:
             if self._file is not None:
                 self._file.discard()  # otherwise one file would remain for each attempt
-            self._fail(error)
+            self._fail(error, head.lost_lines)
             return
         self._began, self._snapshot_bytes, self._failed = time.monotonic(), self._file.bytes, None
         self._log.info(
@@ -196,8 +196,11 @@ class Writer:
                 file.give_up()
                 self._log.error("recording failed", file=file.path.name, problem=error.strerror)
 
-    def _fail(self, error: OSError) -> None:
-        """Give the file up; further lines are lost until there is a new file."""
+    def _fail(self, error: OSError, lost_before: int = 0) -> None:
+        """Give the file up; further lines are lost until there is a new file.
+
+        The next file reports the lines that were ``lost_before`` this one too; they have been counted already.
+        """
         if self._file is not None:
             self._file.give_up()
         self._file, self._unflushed = None, False
@@ -206,7 +209,8 @@ class Writer:
                 "recording failed", folder=str(self._folder.path), problem=error.strerror or str(error)
             )
         self._failed = time.monotonic()
-        self._lose(0)
+        with self._lock:
+            self._lost = (self._lost or 0) + lost_before
 
     def _lose(self, lines: int) -> None:
         with self._lock:
