@@ -58,6 +58,27 @@ async def test_times_are_shown_in_the_local_zone_and_in_utc(
     )
 
 
+@pytest.mark.parametrize(
+    ("zone", "columns", "told"),
+    [
+        ("UTC", 100, "Since Prefixes Advertised primary edge-1 IPv4 ● up 1 min 11:06:42 UTC 2"),
+        ("Asia/Kolkata", 110, "For Prefixes Advertised"),
+        ("Asia/Kolkata", 125, "● up 1 min 16:36:42 UTC+5:30 (11:06:42 UTC) 2"),
+    ],
+)
+async def test_links_have_the_time_of_their_state_in_both_zones_where_there_is_room(
+    net: Company,
+    clock_of: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+    zone: str,
+    columns: int,
+    told: str,
+):
+    clock_of(zone)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert told in (await look(net, "status")).section("Circuits")
+
+
 @BOTH_FAMILIES
 async def test_a_leak_exits_with_1_and_shows_place_time_and_steps(net: Company, space: Space):
     net.announce("isp-a", space.pool, path="64500").wait(75)
