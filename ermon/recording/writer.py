@@ -55,8 +55,8 @@ class Writer:
         self._file: RecordingFile | None = None
         self._began = self._flushed = 0.0
         self._snapshot_bytes = 0
-        self._unflushed = False
-        """The compressor may still contain lines that are not in the file."""
+        self._unflushed = 0
+        """Number of lines that may still be in the compressor and not in the file."""
         self._failed: float | None = None
         """Time of the last error of the disk; ``None``: the disk works."""
         self._thread = threading.Thread(target=self._run, name="recording", daemon=True)
@@ -134,7 +134,7 @@ class Writer:
         elif lines and self._file is not None:
             try:
                 self._file.write(lines)
-                self._unflushed = True
+                self._unflushed += len(lines)
             except OSError as error:
                 self._fail(error)
                 self._lose(len(lines))
@@ -184,10 +184,10 @@ class Writer:
 
     def _flush(self, file: RecordingFile) -> None:
         file.flush()
-        self._flushed, self._unflushed = time.monotonic(), False
+        self._flushed, self._unflushed = time.monotonic(), 0
 
     def _end_file(self, now: float) -> None:
-        file, self._file, self._unflushed = self._file, None, False
+        file, unflushed, self._file, self._unflushed = self._file, self._unflushed, None, 0
         if file is not None:
             try:
                 file.write([write_entry(End(), now)])
@@ -195,6 +195,7 @@ class Writer:
             except OSError as error:
                 file.give_up()
                 self._log.error("recording failed", file=file.path.name, problem=error.strerror)
+                self._lose(unflushed)
 
     def _fail(self, error: OSError, lost_before: int = 0) -> None:
         """Give the file up; further lines are lost until there is a new file.
@@ -203,16 +204,16 @@ class Writer:
         """
         if self._file is not None:
             self._file.give_up()
-        self._file, self._unflushed = None, False
+        unflushed, self._file, self._unflushed = self._unflushed, None, 0
         if self._failed is None:
             self._log.error(
                 "recording failed", folder=str(self._folder.path), problem=error.strerror or str(error)
             )
         self._failed = time.monotonic()
-        with self._lock:
-            self._lost = (self._lost or 0) + lost_before
+        self._lose(unflushed, lost_before)
 
-    def _lose(self, lines: int) -> None:
+    def _lose(self, lines: int, counted: int = 0) -> None:
+        """Note lost lines, which the next file reports; those that have been ``counted`` already are not counted again."""
         with self._lock:
-            self._lost = (self._lost or 0) + lines
+            self._lost = (self._lost or 0) + lines + counted
         self._dropped(lines)

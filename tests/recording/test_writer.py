@@ -169,6 +169,38 @@ def test_lines_lost_before_a_file_that_could_not_begin_are_reported_by_the_next_
     assert reasons(daemon)[-1] == ("loss", daemon.dropped)
 
 
+def refuse(file: RecordingFile, data: bytes) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("stops", [False, True])
+def test_lines_in_the_compressor_are_lost_with_their_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, stops: bool
+) -> None:
+    daemon = MiniatureDaemon(MIRROR, folder, BEGAN, replace(QUICK, flush_seconds=3600.0))
+    daemon.lines(*at(1, *SESSION))
+    sent = 1 + len(SESSION)  # the first line is that of the daemon's start
+    eventually(lambda: daemon.recorder._writer._unflushed == sent, "all are compressed")
+    monkeypatch.setattr(RecordingFile, "_put", refuse)
+    if stops:
+        daemon.stop()
+        assert daemon.dropped == sent
+        assert "it is truncated: its writer was killed, or is still writing" in daemon.replay()[1]
+        return
+    daemon.settle(BEGAN + 5)
+    eventually(lambda: daemon.dropped == sent + 1, "the line that cannot be written is lost too")
+    monkeypatch.undo()
+    seconds = iter(range(6, 10_000))
+
+    def goes_on() -> bool:
+        daemon.settle(BEGAN + next(seconds))
+        return len(daemon.files) > 1
+
+    eventually(goes_on, "a file begins")
+    daemon.stop()
+    assert reasons(daemon)[-1] == ("loss", daemon.dropped)
+
+
 def test_a_disk_that_is_too_slow_holds_up_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     daemon = MiniatureDaemon(MIRROR, folder, BEGAN, replace(QUICK, queued_bytes=50_000))
     stuck, go_on = threading.Event(), threading.Event()
