@@ -93,7 +93,7 @@ class _Session:
     def write_runs(self, protocol: Any) -> bool:
         """Write a line for each run of whole UPDATEs at the beginning of the octets; return whether there was any."""
         found = False
-        while size := first_run(self.held, protocol.connection.msg_size):
+        while size := first_run(self.held, protocol.connection.msg_size, self.under_way.step):
             self._write(protocol, bytes(self.held[:size]))
             del self.held[:size]
             found = True
@@ -124,7 +124,9 @@ class _Session:
         if not connection.reading():
             return 0
         try:
-            data = connection.io.recv(self.under_way.step, socket.MSG_DONTWAIT)
+            step, held = self.under_way.step, len(self.held)
+            # So much that it makes one line, not a long one and a short one.
+            data = connection.io.recv(step - held if held < step else step, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return 0
         except OSError:
