@@ -104,14 +104,12 @@ class _Session:
         if processes.silence:  # ExaBGP ends
             return
         answer = self.under_way.write(len(updates), time.monotonic())
-        said = self._said | {
-            "octets": self.under_way.written,
-            "answer": answer,
-            "body": b64encode(updates).decode("ascii"),
-        }
+        said = json.dumps(self._said | {"octets": self.under_way.written, "answer": answer})
+        # Base64 needs no escapes, for which json would search all of it.
+        raw = f'"raw": {said[:-1]}, "body": "{b64encode(updates).decode("ascii")}"}}'
         for process in neighbor.api["receive-update"]:
             encoder = processes._encoder[process]  # noqa: SLF001
-            about = encoder._neighbor(neighbor, "receive", f'"raw": {json.dumps(said)}')  # noqa: SLF001
+            about = encoder._neighbor(neighbor, "receive", raw)  # noqa: SLF001
             processes.write(process, encoder._header(about, "", "", neighbor, message_type="raw"), neighbor)  # noqa: SLF001
 
     def read(self, protocol: Any) -> int | None:
