@@ -7,6 +7,7 @@ import asyncio
 import base64
 import json
 import struct
+from pathlib import Path
 
 import pytest
 from exabgp.reactor.network.connection import Connection
@@ -19,7 +20,7 @@ from ermon.exabgp import raw
 from ermon.exabgp.decode import Decoder, RejectReason
 from ermon.exabgp.raw import RawState
 from ermon.exabgp.runs import first_run, is_for_exabgp
-from ermon.exabgp.window import MOST_OCTETS, WINDOW_OCTETS
+from ermon.exabgp.window import MOST_OCTETS, WINDOW_DECODED_OCTETS, WINDOW_OCTETS
 from ermon.model.events import (
     Alive,
     EndOfRib,
@@ -279,6 +280,11 @@ HEAVY = 6000
 """More than sockets on loopback can buffer."""
 
 
+def environment(pid):
+    variables = Path(f"/proc/{pid}/environ").read_text().rstrip("\0").split("\0")
+    return dict(variable.split("=", 1) for variable in variables)
+
+
 def keepalives(speaker):
     return sum(kind == bgp.KEEPALIVE for kind, _ in speaker.received)
 
@@ -294,6 +300,7 @@ async def test_a_session_that_ermon_is_behind_with_waits_and_is_kept_and_no_othe
         session(ermon, EDGE_1, port) as bulk,
         session(ermon, EDGE_2, port, hold_time=3) as other,
     ):
+        assert environment(ermon.exabgp.pid)[raw.WINDOW] == str(WINDOW_DECODED_OCTETS)
         ermon.answers = False
         table = [heavy(number) for number in range(HEAVY)]
         sending = asyncio.create_task(asyncio.to_thread(bulk.send, *table))
