@@ -242,6 +242,23 @@ def test_a_user_with_rights_accepts_a_new_level_with_a_reason(browser: Browser):
             says(visit, "well", "All is well", "●")
 
 
+def test_a_confirmation_begins_at_its_top_on_a_phone_and_a_keyboard_is_enough(browser: Browser):
+    with (
+        Watched(good_day(), users=USERS).served() as watched,
+        visiting(browser, watched.url, width=375, height=640, user=BOB) as visit,
+    ):
+        form = visit("#changes form")
+        form.get_by_label("Why").fill("new optics")
+        form.get_by_role("button").click()
+        expect(visit("#confirm-title")).to_be_in_viewport()
+        assert visit.overflow() == 0
+        visit.page.keyboard.press("Tab")
+        expect(visit.page.get_by_role("button", name="Cancel")).to_be_focused()
+        visit.page.keyboard.press("Tab")
+        visit.page.keyboard.press("Enter")
+        says(visit, "maintenance", "In maintenance: circuit chicago", "▼")
+
+
 def test_the_list_of_pools_on_a_phone_names_the_links_on_which_nothing_is_proven(
     browser: Browser, watched: Watched
 ):
