@@ -75,11 +75,13 @@ def test_while_ermon_is_stopped_exabgp_reads_up_to_a_limit():
     assert not session.is_full(later)
 
 
-def test_an_ermon_that_had_nothing_to_answer_for_long_does_not_stand_still():
+@pytest.mark.parametrize("before", [0, 100])
+def test_an_ermon_that_had_nothing_to_answer_for_long_does_not_stand_still(before):
     session = Window(WINDOW_DECODED_OCTETS).open()
-    session.take(0, NOW)
-    long_after = NOW + 3_600
-    fill(session, long_after)
+    session.write(WINDOW_DECODED_OCTETS, NOW)
+    session.take(session.written, NOW)
+    session.write(before, NOW)  # too little to want an answer
+    fill(session, NOW + 3_600)
     assert session.unanswered < WINDOW_DECODED_OCTETS + 100
 
 
