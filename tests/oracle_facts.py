@@ -765,27 +765,36 @@ class FactsFromScratch:
         """Return whether no router of the VRF has a route of Microsoft's, nor one that may hide such a route."""
         links = [link for link in self._config.links if link.vrf == vrf and family in link.families]
         brought = {prefix for link in links for prefix in self._oracle.remembered(link.key, family)}
-        return all(self._is_dark(router, vrf, family, brought) for router in {link.router for link in links})
+        tables = [self._tables_of(router, vrf, family) for router in {link.router for link in links}]
+        if not all(self._is_dark(each, family) for each in tables):
+            return False
+        if all(any(self.all_paths(feed, family) for feed in each) for each in tables):
+            return True
+        return not any(self._may_win(feed, family, brought) for each in tables for feed in each)
 
-    def _is_dark(self, router: str, vrf: str | None, family: Family, brought: set[Prefix]) -> bool:
+    def _tables_of(self, router: str, vrf: str | None, family: Family) -> list[str]:
         feeds = self._config.feeds
-        tables = [
+        return [
             f
             for f in self._edges
             if (feeds[f].router, feeds[f].vrf) == (router, vrf) and family in feeds[f].families
         ]
+
+    def _may_win(self, feed: str, family: Family, brought: set[Prefix]) -> bool:
+        """Tell whether a table has a route to one of these prefixes, or may have one that was not kept."""
+        session = self._session(feed)
+        return family in session.unsure or any(
+            p in brought for p, _ in (*session.routes, *session.passed_over)
+        )
+
+    def _is_dark(self, tables: list[str], family: Family) -> bool:
         routes = [
             (f, r) for f in tables for r in self._session(f).routes.values() if r.prefix.family == family
         ]
         if any(self.brought_by(feed, route) is not None for feed, route in routes):
             return False
         all_paths = [feed for feed in tables if self.all_paths(feed, family)]
-        if not tables or not all(self.in_sync(feed, family) for feed in all_paths or tables):
-            return False
-        hides = any(route.prefix in brought for _, route in routes)
-        hides |= any(prefix in brought for feed in tables for prefix, _ in self._session(feed).passed_over)
-        unsure = any(family in self._session(feed).unsure for feed in tables)
-        return bool(all_paths) or not (hides or unsure)
+        return bool(tables) and all(self.in_sync(feed, family) for feed in all_paths or tables)
 
     def witnesses(self, link: LinkKey, family: Family) -> tuple[str, ...]:
         own = [feed for feed in self._all_path_tables(link, family) if self.in_sync(feed, family)]

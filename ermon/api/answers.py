@@ -16,6 +16,7 @@ from ermon.api.status import (
     LinkDoc,
     PoolDoc,
     SeverityWord,
+    Shown,
     ShownWord,
     StatusDoc,
     Time,
@@ -269,8 +270,13 @@ class FoundPlaceDoc(msgspec.Struct, frozen=True, kw_only=True):
     """As people call it: ``primary of circuit chicago`` for a link."""
     text: str
     """What it is, in a line."""
-    state: ShownWord | None
-    """How it is; ``null`` where it has no state."""
+    state: (
+        Annotated[str, Meta(extra_json_schema={"enum": [*(word.value for word in Shown), "recovering"]})]
+        | None
+    )
+    """How it is; of a finding ``down`` while it is raised, ``recovering``, and ``up`` when it is cleared; ``null`` where it
+    has no state.
+    """
     href: str | None
     """Its link, from the status page: ``#pool/chi`` on the page itself, or another page; ``null``: nowhere."""
 

@@ -292,7 +292,10 @@ def _moment(flag: str, text: str) -> datetime:
 def _maintenance_list(options: argparse.Namespace) -> int:
     from ermon.api.answers import WindowDoc
 
-    return _show_windows(*_ask(options, lambda client: client.get("maintenance", list[WindowDoc])))
+    windows = _ask(options, lambda client: client.get("maintenance", list[WindowDoc]))
+    if not windows:
+        print("There are no maintenance windows.", file=sys.stderr)
+    return _show_windows(*windows)
 
 
 def _maintenance_end(options: argparse.Namespace) -> int:

@@ -3,7 +3,8 @@
 If a router sends only its best paths, the absence of a link's routes does not prove that the link is down: another
 router's path may have won. But a best path always exists on some router. When every router with a link of a VRF shows
 its table in sync, and none of them holds a route of Microsoft's, there is no such route, and every link of the VRF is
-down. The state stays unknown where an internet route to the same prefix may hide Microsoft's.
+down. The state stays unknown where an internet route to the same prefix may hide Microsoft's. That route may be another
+router's, received over iBGP and so not sent on to ermon: where any router sends best paths only, those of all tables count.
 """
 
 from __future__ import annotations
@@ -82,11 +83,11 @@ class BestPaths:
             group.brought = frozenset()
             return
         group.brought = frozenset[Prefix]().union(*(self._brought(link, family) for link in group.links))
-        for table in group.tables:
-            feeds = facts.config.edge_tables[table]
-            if not any(facts.carries_all_paths(feed, family) for feed in feeds):
-                states = [facts.feeds[feed.name] for feed in feeds if family in feed.families]
-                group.down &= not any(_hides(state, family, group.brought) for state in states)
+        tables = [facts.config.edge_tables[table] for table in group.tables]
+        if all(any(facts.carries_all_paths(feed, family) for feed in feeds) for feeds in tables):
+            return
+        states = (facts.feeds[feed.name] for feeds in tables for feed in feeds if family in feed.families)
+        group.down = not any(_hides(state, family, group.brought) for state in states)
 
     def _shows_nothing(self, table: RoutingTable, family: Family) -> bool:
         """Return whether the table is in sync and has no route of Microsoft's. If some feeds show it with all paths,
@@ -106,6 +107,6 @@ class BestPaths:
 
 
 def _hides(state: FeedState, family: Family, brought: Iterable[Prefix]) -> bool:
-    """Return whether a table of best paths has another route to a prefix for which Microsoft's may have lost."""
+    """Return whether a table has, or may have, another route to a prefix for which Microsoft's may have lost."""
     passed_over = state.passed_over
     return passed_over.unsure(family) or any(p in state.rib or p in passed_over for p in brought)

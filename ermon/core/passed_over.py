@@ -122,7 +122,7 @@ class PassedOver:
             self._keys[family].update(missing)
 
     def forget(self, family: Family) -> None:
-        """Cease to note routes of a family, because all of its paths are sent, so that none hides another."""
+        """Cease to note routes of a family: all of its paths are sent, and where every table has them, none hides another."""
         self._unsure.add(family)
 
     def unsure(self, family: Family) -> bool:

@@ -137,14 +137,17 @@ class RouteIndex:
 
     def _pass_over(self, state: FeedState, key: RouteKey, *, held: bool) -> None:
         """Note whether an edge table has a route that is not held: among best paths, it may hide another."""
+        family = key[0].family
+        changes = self.best_paths.may_hide(state.feed, key[0])
         if held:
             state.passed_over.discard(key)
-        elif self.facts.carries_all_paths(state.feed, key[0].family):
-            state.passed_over.forget(key[0].family)
+        elif self.facts.carries_all_paths(state.feed, family):
+            changes |= not state.passed_over.unsure(family)
+            state.passed_over.forget(family)
         else:
             state.passed_over.add(key)
-        if self.best_paths.may_hide(state.feed, key[0]):
-            self.facts.pending.best_paths.add((state.feed.vrf, key[0].family))
+        if changes:
+            self.facts.pending.best_paths.add((state.feed.vrf, family))
 
     def let_go_of_passed_over(self, state: FeedState, family: Family) -> None:
         """Note the end of a refresh: routes that are not held and were not sent again are gone, and hide nothing."""

@@ -88,6 +88,8 @@ class FeedMemory(msgspec.Struct, frozen=True, omit_defaults=True):
     churned: tuple[tuple[LinkKey, ChurnTimes], ...] = ()
     passed_over: tuple[KeyText, ...] = ()
     """Routes that are not held, for prefixes that links have or had: the table has them from other neighbors."""
+    not_noted: tuple[Family, ...] = ()
+    """The families of which such routes came and were not noted, since all of their paths are sent."""
     strays: dict[Family, tuple[tuple[Unattributed, float], ...]] = {}
     """The reasons why routes fit no link, and since when each has been there."""
 
@@ -246,6 +248,7 @@ def _feed_memory(reactor: Reactor, state: FeedState, now: float) -> FeedMemory:
     return FeedMemory(
         session=state.session.copy(),
         passed_over=tuple(map(_key_text, passed_over)),
+        not_noted=tuple(family for family in FAMILIES if state.passed_over.unsure(family)),
         awaited=state.awaited,
         awaited_until=state.awaited_until,
         overflowed_until=state.overflowed_until,
@@ -396,6 +399,8 @@ def _restore_passed_over(state: FeedState, memory: FeedMemory) -> None:
     for text in memory.passed_over:
         if text not in missing:  # earlier recordings have routes that have not come again in both
             state.passed_over.add(_read_key(text))
+    for family in memory.not_noted:
+        state.passed_over.forget(family)
 
 
 def _restore_asked(reactor: Reactor, state: FeedState, memory: FeedMemory) -> None:

@@ -93,7 +93,7 @@ class _Session:
     def write_runs(self, protocol: Any) -> bool:
         """Write a line for each run of whole UPDATEs at the beginning of the octets; return whether there was any."""
         found = False
-        while size := first_run(self.held, protocol.connection.msg_size):
+        while size := first_run(self.held, protocol.connection.msg_size, self.under_way.step):
             self._write(protocol, bytes(self.held[:size]))
             del self.held[:size]
             found = True
@@ -104,14 +104,12 @@ class _Session:
         if processes.silence:  # ExaBGP ends
             return
         answer = self.under_way.write(len(updates), time.monotonic())
-        said = self._said | {
-            "octets": self.under_way.written,
-            "answer": answer,
-            "body": b64encode(updates).decode("ascii"),
-        }
+        said = json.dumps(self._said | {"octets": self.under_way.written, "answer": answer})
+        # Base64 needs no escapes, for which json would search all of it.
+        raw = f'"raw": {said[:-1]}, "body": "{b64encode(updates).decode("ascii")}"}}'
         for process in neighbor.api["receive-update"]:
             encoder = processes._encoder[process]  # noqa: SLF001
-            about = encoder._neighbor(neighbor, "receive", f'"raw": {json.dumps(said)}')  # noqa: SLF001
+            about = encoder._neighbor(neighbor, "receive", raw)  # noqa: SLF001
             processes.write(process, encoder._header(about, "", "", neighbor, message_type="raw"), neighbor)  # noqa: SLF001
 
     def read(self, protocol: Any) -> int | None:
@@ -124,7 +122,9 @@ class _Session:
         if not connection.reading():
             return 0
         try:
-            data = connection.io.recv(self.under_way.step, socket.MSG_DONTWAIT)
+            step, held = self.under_way.step, len(self.held)
+            # So much that it makes one line, not a long one and a short one.
+            data = connection.io.recv(step - held if held < step else step, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return 0
         except OSError:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-FRAME_OCTETS = 2**12
-"""The limit of a line's UPDATEs in octets, except for a single larger one: about 40 UPDATEs of a table, which fit a slice of ermon's loop."""
-
 HEADER_OCTETS, _MARKER, _UPDATE = 19, b"\xff" * 16, 2  # RFC 4271 section 4.1
 _LEAST_UPDATE_OCTETS = 23  # RFC 4271 section 4.3
 
 
-def first_run(held: bytes | bytearray, largest: int) -> int:
+def first_run(held: bytes | bytearray, largest: int, limit: int) -> int:
     """Return the number of octets at the beginning that are a run of whole UPDATEs for one line; 0 if there is none.
 
-    ``largest`` is the largest message of the session in octets (RFC 8654).
+    ``largest`` is the largest message of the session in octets (RFC 8654). A run is no longer than ``limit``, unless it is a
+    single larger UPDATE.
     """
     end = 0
     while (size := size_of_update(held, end, largest)) and end + size <= len(held):
-        if end and end + size > FRAME_OCTETS:
+        if end and end + size > limit:
             break
         end += size
     return end

@@ -33,7 +33,9 @@ class Window:
 
     def __init__(self, octets: int) -> None:
         self.step = octets // _STEPS
-        """Octets of a session after which it wants an answer, and octets to read at once."""
+        """Octets of a session after which it wants an answer, octets to read at once, and those of a line: some 300 UPDATEs
+        of a table that ermon does not decode, or 40 that it does, which are about a slice of its loop.
+        """
         self._octets = octets
         self._sessions: WeakSet[UnderWay] = WeakSet()
 
@@ -57,7 +59,8 @@ class UnderWay:
         self.step = window.step
         self._window = window
         self._taken = self._asked = 0
-        self._answered_at = 0.0
+        self._waits_since = 0.0
+        """When the last answer came, or the first UPDATEs were written after it that want another."""
 
     @property
     def unanswered(self) -> int:
@@ -65,24 +68,24 @@ class UnderWay:
 
     def write(self, octets: int, now: float) -> bool:
         """Count octets that are written; return whether ermon is to answer when it has processed them."""
-        if not self.unanswered:
-            self._answered_at = now
         self.written += octets
         if self.written - self._asked < self.step:
             return False
+        if self._asked <= self._taken:
+            self._waits_since = now
         self._asked = self.written
         return True
 
     def take(self, octets: int, now: float) -> None:
         """Note that ermon has processed this many octets of the session since its start."""
         self._taken = max(self._taken, min(octets, self.written))
-        self._answered_at = now
+        self._waits_since = now
 
     def is_full(self, now: float) -> bool:
         """Return whether the session must not be read for now."""
         unanswered = self.unanswered
         if unanswered < 2 * self.step:
             return False
-        if now - self._answered_at >= STANDS_STILL_SECONDS:
+        if now - self._waits_since >= STANDS_STILL_SECONDS:
             return unanswered >= MOST_OCTETS
         return unanswered >= self._window.share()

@@ -7,14 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 def clock(time: datetime, now: datetime) -> str:
     """Format the time of day here and in UTC, each with its zone, and with the date unless that is today's."""
-    utc = f"{utc_clock(time, now)} UTC"
+    utc = f"{_time_of_day(time.astimezone(UTC), now.astimezone(UTC))} UTC"
     here = time.astimezone()
     return f"{_time_of_day(here, now.astimezone())} {_zone(here)} ({utc})" if here.utcoffset() else utc
-
-
-def utc_clock(time: datetime, now: datetime) -> str:
-    """Format the time of day in UTC without the zone, for columns whose heading has it."""
-    return _time_of_day(time.astimezone(UTC), now.astimezone(UTC))
 
 
 def _time_of_day(time: datetime, now: datetime) -> str:

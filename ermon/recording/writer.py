@@ -55,8 +55,8 @@ class Writer:
         self._file: RecordingFile | None = None
         self._began = self._flushed = 0.0
         self._snapshot_bytes = 0
-        self._unflushed = False
-        """The compressor may still contain lines that are not in the file."""
+        self._unflushed = 0
+        """Number of lines that may still be in the compressor and not in the file."""
         self._failed: float | None = None
         """Time of the last error of the disk; ``None``: the disk works."""
         self._thread = threading.Thread(target=self._run, name="recording", daemon=True)
@@ -134,7 +134,7 @@ class Writer:
         elif lines and self._file is not None:
             try:
                 self._file.write(lines)
-                self._unflushed = True
+                self._unflushed += len(lines)
             except OSError as error:
                 self._fail(error)
                 self._lose(len(lines))
@@ -152,7 +152,7 @@ class Writer:
         except OSError as error:
             if self._file is not None:
                 self._file.discard()  # otherwise one file would remain for each attempt
-            self._fail(error)
+            self._fail(error, head.lost_lines)
             return
         self._began, self._snapshot_bytes, self._failed = time.monotonic(), self._file.bytes, None
         self._log.info(
@@ -184,10 +184,10 @@ class Writer:
 
     def _flush(self, file: RecordingFile) -> None:
         file.flush()
-        self._flushed, self._unflushed = time.monotonic(), False
+        self._flushed, self._unflushed = time.monotonic(), 0
 
     def _end_file(self, now: float) -> None:
-        file, self._file, self._unflushed = self._file, None, False
+        file, unflushed, self._file, self._unflushed = self._file, self._unflushed, None, 0
         if file is not None:
             try:
                 file.write([write_entry(End(), now)])
@@ -195,20 +195,25 @@ class Writer:
             except OSError as error:
                 file.give_up()
                 self._log.error("recording failed", file=file.path.name, problem=error.strerror)
+                self._lose(unflushed)
 
-    def _fail(self, error: OSError) -> None:
-        """Give the file up; further lines are lost until there is a new file."""
+    def _fail(self, error: OSError, lost_before: int = 0) -> None:
+        """Give the file up; further lines are lost until there is a new file.
+
+        The next file reports the lines that were ``lost_before`` this one too; they have been counted already.
+        """
         if self._file is not None:
             self._file.give_up()
-        self._file, self._unflushed = None, False
+        unflushed, self._file, self._unflushed = self._unflushed, None, 0
         if self._failed is None:
             self._log.error(
                 "recording failed", folder=str(self._folder.path), problem=error.strerror or str(error)
             )
         self._failed = time.monotonic()
-        self._lose(0)
+        self._lose(unflushed, lost_before)
 
-    def _lose(self, lines: int) -> None:
+    def _lose(self, lines: int, counted: int = 0) -> None:
+        """Note lost lines, which the next file reports; those that have been ``counted`` already are not counted again."""
         with self._lock:
-            self._lost = (self._lost or 0) + lines
+            self._lost = (self._lost or 0) + lines + counted
         self._dropped(lines)

@@ -181,6 +181,18 @@ def make_console(stream: TextIO) -> Console:
     )
 
 
+def print_parts(console: Console, parts: Iterable[RenderableType]) -> None:
+    """Print one below the other; elsewhere than on a terminal without the spaces that fill lines up."""
+    for part in parts:
+        if console.is_terminal:
+            console.print(part)
+            continue
+        with console.capture() as written:
+            console.print(part)
+        lines = written.get().splitlines()
+        console.file.writelines(f"{line.rstrip()}\n" for line in lines)
+
+
 def text(words: str, style: str = "") -> Text:
     """Make a text that is safe to print from text of any origin."""
     return Text(printable(words), style, overflow="fold")

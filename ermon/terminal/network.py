@@ -21,7 +21,7 @@ from ermon.api.status import (
     StatusDoc,
 )
 from ermon.model.prefixes import Family
-from ermon.model.zones import clock, utc_clock
+from ermon.model.zones import clock
 from ermon.terminal.display import (
     duration,
     family_name,
@@ -39,6 +39,7 @@ from ermon.terminal.display import (
 MAX_CIRCUITS = 8
 """If there are more, only those with a problem are shown."""
 WIDE = 100
+"""From so many columns on there is room for a time of day in one zone; a second zone needs more."""
 NARROW = 66
 """In narrower terminals the columns of advertised prefixes and routers are left out in favor of the states."""
 
@@ -73,9 +74,10 @@ def _circuit(
         sign = circuit.shown.get(family, state)
         head.append_text(text(f"  {mark(sign)} {links_of(circuit, family)}", style(sign)))
     head.append_text(text(f"  {circuit.location}, {circuit.peering} peering", "dim"))
-    table = _table(width, widths)
+    columns = _columns(width, now)
+    table = _table(columns, width, widths)
     for link_name, link in circuit.links.items():
-        for row in _rows(link_name, link, now, width):
+        for row in _rows(link_name, link, now, columns):
             table.add_row(*row)
     parts: list[RenderableType] = [head, indented(table, 2)]
     for link_name, link in circuit.links.items():
@@ -97,8 +99,7 @@ def links_of(circuit: CircuitDoc, family: Family) -> str:
     )
 
 
-def _table(width: int, widths: tuple[int, int]) -> Table:
-    names = _columns(width)
+def _table(names: list[str], width: int, widths: tuple[int, int]) -> Table:
     table = grid(*names, right=[names.index("Prefixes")])
     if width >= NARROW:
         for name, least in (("Link", widths[0]), ("Router", widths[1]), ("State", 10), ("For", 10)):
@@ -106,14 +107,15 @@ def _table(width: int, widths: tuple[int, int]) -> Table:
     return table
 
 
-def _columns(width: int) -> list[str]:
+def _columns(width: int, now: datetime) -> list[str]:
     if width < NARROW:
         return ["Link", "Family", "State", "For", "Prefixes"]
-    since = ["Since (UTC)"] if width >= WIDE else []
+    room = width - (len(clock(now, now)) - len("06:22:21 UTC"))
+    since = ["Since"] if room >= WIDE else []
     return ["Link", "Router", "Family", "State", "For", *since, "Prefixes", "Advertised"]
 
 
-def _rows(name: str, link: LinkDoc, now: datetime, width: int) -> list[list[Text]]:
+def _rows(name: str, link: LinkDoc, now: datetime, columns: list[str]) -> list[list[Text]]:
     rows: list[dict[str, Text]] = []
     for family, state in link.shown.items():
         since_text = link.since.get(family)
@@ -123,14 +125,14 @@ def _rows(name: str, link: LinkDoc, now: datetime, width: int) -> list[list[Text
                 "Family": text(family_name(family)),
                 "State": text(f"{mark(state)} {state}", style(state)),
                 "For": text("since ermon started" if since is None else duration(now - since)),
-                "Since (UTC)": text("" if since is None else utc_clock(since, now)),
+                "Since": text("" if since is None else clock(since, now)),
                 "Prefixes": _received(link, family),
                 "Advertised": _advertised(link, family),
             }
         )
     rows = rows or [{"State": text("watched elsewhere", "dim")}]
     rows[0] |= {"Link": text(name), "Router": text(link.router)}
-    return [[row.get(column, text("")) for column in _columns(width)] for row in rows]
+    return [[row.get(column, text("")) for column in columns] for row in rows]
 
 
 def _received(link: LinkDoc, family: Family) -> Text:

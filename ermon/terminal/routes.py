@@ -12,7 +12,7 @@ from ermon.api.answers import FoundPlaceDoc, FoundRoutesDoc, RouteDoc, SearchDoc
 from ermon.api.status import StatusDoc
 from ermon.client.http import Client, read
 from ermon.client.target import Target, UsageError
-from ermon.terminal.display import indented, make_console, mark, style, text
+from ermon.terminal.display import indented, make_console, mark, print_parts, style, text
 from ermon.terminal.status import as_json
 
 MATCHES = ("exact", "covering", "longer")
@@ -50,9 +50,7 @@ async def show_routes(
     if json:
         out.write(as_json(answer))
     else:
-        console = make_console(out)
-        for part in _apart(_sections(found, routes, status)):
-            console.print(part)
+        print_parts(make_console(out), _apart(_sections(found, routes, status)))
     return found.kind == "name" or any(each.routes for each in routes)
 
 
@@ -84,7 +82,7 @@ def _sections(
 
 def _nothing(found: SearchDoc, routes: list[FoundRoutesDoc]) -> str:
     if found.kind != "prefix":
-        return f"○ No feed has a route with it: {found.title}."
+        return f"○ {found.title}: no feed has a route with it."
     sought = {"exact": "this prefix", "covering": "a covering one", "longer": "a more specific one"}
     return f"○ {found.title}: no feed has {' or '.join(sought[each.match] for each in routes)}."
 

@@ -31,6 +31,7 @@ from ermon.terminal.display import (
     make_console,
     mark,
     mark_of,
+    print_parts,
     severity_of,
     style,
     text,
@@ -58,8 +59,7 @@ async def show_status(target: Target, out: TextIO, *, json: bool, everything: bo
         out.write(as_json({"status": status, "findings": findings}))
     else:
         console = make_console(out)
-        for part in overview(picture, console.width, everything=everything):
-            console.print(part)
+        print_parts(console, overview(picture, console.width, everything=everything))
     if any(finding.severity != Severity.INFO for finding in picture.raised()):
         return RAISED
     return WELL if picture.status.headline.kind == HeadlineKind.WELL else NOT_WELL

@@ -11,8 +11,9 @@ from ermon.api.status import FeedDoc, LinkDoc, PoolDoc
 from ermon.checks.advertised_pools import POOL_WRONG_CIRCUIT
 from ermon.checks.catalogue import CATALOGUE
 from ermon.model.prefixes import FAMILIES, Family, parse_prefix
+from ermon.model.text import plural
 from ermon.verify.ask import Snapshot
-from ermon.verify.report import LinkReport, Outcome, Prefixes, Proof
+from ermon.verify.report import LinkReport, Outcome, Prefixes, Proof, in_words
 
 Labels = Mapping[str, str]
 
@@ -69,13 +70,18 @@ class CircuitFacts:
 
     @property
     def blinded_by(self) -> str | None:
-        """The reason if nothing at all can be judged, because ExaBGP runs for none of the feeds."""
+        """The reason if nothing at all can be judged: ExaBGP runs for none of the feeds, or no session is up."""
         processes = self._snapshot.status.processes
         down = [name for name in {feed.process for feed in self.feeds.values()} if name in processes]
-        if not down or any(processes[name].state != "down" for name in down):
+        if down and all(processes[name].state == "down" for name in down):
+            reasons = dict.fromkeys(processes[name].reason or "reason unknown" for name in sorted(down))
+            return f"Nothing can be judged: ExaBGP does not run ({'; '.join(reasons)})"
+        if not self.feeds or any(feed.state == "up" for feed in self.feeds.values()):
             return None
-        reasons = dict.fromkeys(processes[name].reason or "reason unknown" for name in sorted(down))
-        return f"Nothing can be judged: ExaBGP does not run ({'; '.join(reasons)})"
+        reasons = dict.fromkeys(_down_because(feed) for feed in self.feeds.values())
+        return (
+            f"Nothing can be judged: none of {plural(len(self.feeds), 'feed')} is up ({'; '.join(reasons)})"
+        )
 
     def edge_feeds(self, link: LinkDoc, family: Family) -> list[str]:
         return [
@@ -245,7 +251,9 @@ class CircuitFacts:
         if because is not None and because not in CATALOGUE:
             return because
         down = self._down(answered.labels)
-        return f"{' and '.join(down)} is down" if down else _SUPPRESSED
+        if down:
+            return f"{' and '.join(down)} is down"
+        return _SUPPRESSED if because is None else f"{because} suppresses it"
 
     def _down(self, labels: Labels) -> list[str]:
         """Return the links that are down, of those that a subject is about or compares."""
@@ -293,12 +301,18 @@ class CircuitFacts:
         return dict(finding.evidence) | {"finding": finding.id} if finding is not None else {}
 
 
+def _down_because(feed: FeedDoc) -> str:
+    if feed.waiting_until is not None:
+        return "ermon waits for the routers"
+    return feed.down_reason or ("never up" if feed.since is None else "reason unknown")
+
+
 def _key(subject: SubjectDoc | FindingDoc) -> tuple[str, frozenset[tuple[str, str]]]:
     return (subject.check, frozenset(subject.labels.items()))
 
 
 def _subject(answered: SubjectDoc) -> str:
-    return " ".join([answered.check, *answered.labels.values()])
+    return " ".join([answered.check, *in_words(answered.labels)])
 
 
 def _summary(answered: SubjectDoc, finding: FindingDoc | None) -> str:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import msgspec
 
 from ermon.api.status import QuietDoc
-from ermon.model.prefixes import Family, parse_prefix
+from ermon.model.prefixes import FAMILY_NAMES, Family, parse_prefix
 
 MAX_REPORT_BYTES = 256 * 1024 * 1024
 """Fifty circuits with ten thousand prefixes on every link take half of it."""
@@ -41,6 +41,12 @@ def rank(outcome: Outcome) -> int:
 def worst(outcomes: Iterable[Outcome]) -> Outcome:
     """Return the worst of the outcomes; unknown if there are none."""
     return min(outcomes, key=rank, default=Outcome.UNKNOWN)
+
+
+def in_words(labels: Mapping[str, str]) -> Iterator[str]:
+    """Yield the values of labels as people write them: IPv4, not ipv4."""
+    for name, value in labels.items():
+        yield FAMILY_NAMES.get(value, value) if name == "family" else value
 
 
 class Proof(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -21,6 +21,7 @@ from ermon.verify.report import (
     Report,
     Step,
     StepChange,
+    in_words,
 )
 
 WIDTH = 100
@@ -208,7 +209,7 @@ def _tally(step: Step) -> str:
 def _details(proof: Proof) -> Iterator[str]:
     """Yield the details of a proof as text, the most useful first."""
     if proof.check is not None and proof.check not in proof.text:
-        yield " ".join([proof.check, *dict.fromkeys(proof.labels.values())])
+        yield " ".join([proof.check, *dict.fromkeys(in_words(proof.labels))])
     details = dict(proof.details)
     total = details.pop("prefixes_total", None)
     for name, words in (("prefixes", ""), ("as_paths", "AS path "), ("next_hops", "next hop ")):
@@ -247,5 +248,5 @@ def _moment(time: str) -> str:
     """Return a time of the API in the local zone and in UTC, each with its zone; other text is returned unchanged."""
     try:
         return moment(datetime.fromisoformat(time))
-    except ValueError:
+    except (ValueError, OverflowError):
         return printable(time)

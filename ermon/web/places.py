@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from ermon.api.answers import FoundPlaceDoc
-from ermon.api.status import FeedOverall, PoolOverall, Shown
+from ermon.api.status import FeedOverall, HeadlineKind, PoolOverall, Shown
 from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.guide import guide
 from ermon.core.alarm import Alarm
@@ -92,7 +92,8 @@ def describe(monitor: Monitor, place: Place) -> FoundPlaceDoc:
     """Return a place with its present state."""
     text, state = place.text, None
     if place.alarm is not None:
-        text = f"{place.alarm.severity}, raised: {monitor.summary(place.alarm)}"
+        word = "recovering" if place.alarm.recovering else "raised"
+        text = f"{place.alarm.severity}, {word}: {monitor.summary(place.alarm)}"
     with suppress(KeyError):  # a reload may have removed it meanwhile
         state = _state(monitor, place)
     return FoundPlaceDoc(kind=place.kind, name=place.name, text=text, state=state, href=place.href)
@@ -112,6 +113,8 @@ def _state(monitor: Monitor, place: Place) -> str | None:
         case "feed":
             states_of_feeds = {FeedOverall.UP: Shown.UP, FeedOverall.DOWN: Shown.DOWN}
             return states_of_feeds.get(FeedOverall(feed_status(monitor, place.name).overall), Shown.UNKNOWN)
+        case "finding" if place.alarm is not None and place.alarm.recovering:
+            return HeadlineKind.RECOVERING
         case _:
             return place.state
 

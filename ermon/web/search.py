@@ -14,6 +14,7 @@ from ermon.aio.slices import in_slices, list_in_slices
 from ermon.api.answers import FoundRoutesDoc, SearchDoc, WithoutDoc
 from ermon.core.facts import FILTERED_VIEWS
 from ermon.core.monitor import Monitor
+from ermon.core.standing import worst
 from ermon.model.findings import LinkState
 from ermon.model.inventory import Feed
 from ermon.model.prefixes import FAMILY_NAMES, Prefix
@@ -131,7 +132,7 @@ def _feeds(monitor: Monitor, wanted: str | None) -> dict[str, Feed]:
 
 
 async def _places(context: WebContext, monitor: Monitor, query: Query) -> list[Place]:
-    raised = [(alarm.state.finding_id, alarm) for alarm in monitor.standing.raised.values()]
+    raised = [(alarm.state.finding_id, alarm) for alarm in worst(monitor.standing.raised.values())]
     places = await asyncio.to_thread(find_places, monitor.config, raised, query)
     if not places and _FINDING_ID.fullmatch(query.text):
         kept = await find_cleared(context, query.text)

@@ -18,7 +18,7 @@ def test_a_year_of_failures_is_no_number_too_large():
     assert all(math.isfinite(without_limit.wait()) for _ in range(2_000))
 
 
-def test_after_a_success_it_begins_anew():
+def test_after_a_success_it_starts_again():
     backoff = Backoff(1.0, 60.0)
     for _ in range(5):
         backoff.wait()

@@ -8,7 +8,7 @@ import pytest
 from ermon.aio.files import beside, open_file, replace_file
 
 
-def test_a_file_is_replaced_and_nobody_else_can_read_it(tmp_path: Path):
+def test_a_file_is_replaced_and_other_users_cannot_read_it(tmp_path: Path):
     file = tmp_path / "list.json"
     file.write_bytes(b"old")
     file.chmod(0o666)
@@ -42,7 +42,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_beside_it(
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_what_is_on_the_disk_before_it_gets_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_data_is_on_disk_before_the_file_gets_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     done: list[str] = []
     sync, rename = os.fsync, Path.replace
 

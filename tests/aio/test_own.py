@@ -29,7 +29,7 @@ def needs_root() -> None:
 
 
 @pytest.mark.usefixtures("umask")
-def test_modes_are_the_same_whatever_umask_says(tmp_path: Path) -> None:
+def test_modes_do_not_depend_on_the_umask(tmp_path: Path) -> None:
     own_folder(tmp_path / "above" / "state")
     own_folder(tmp_path / "run", 0o750)
     own_file(tmp_path / "file")
@@ -56,7 +56,7 @@ def test_a_folder_in_which_everybody_may_write_is_refused(tmp_path: Path) -> Non
     own_folder(tmp_path)
 
 
-def test_a_folder_of_somebody_elses_is_refused(tmp_path: Path) -> None:
+def test_a_folder_of_another_user_is_refused(tmp_path: Path) -> None:
     needs_root()
     os.chown(tmp_path, NOBODY, NOBODY)
     with pytest.raises(PermissionError, match="it belongs to "):
@@ -93,7 +93,7 @@ def test_a_pipe_or_a_folder_is_no_file(tmp_path: Path) -> None:
             own_file(path)
 
 
-def test_a_file_of_somebody_elses_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+def test_a_file_of_another_user_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     needs_root()
     file = tmp_path / "file"
     file.touch(0o644)

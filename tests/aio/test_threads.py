@@ -6,7 +6,7 @@ import pytest
 from ermon.aio.threads import in_thread
 
 
-async def test_what_the_work_returns_or_raises_is_returned_or_raised():
+async def test_results_and_errors_of_the_work_are_passed_on():
     assert await in_thread(lambda: 42) == 42
     with pytest.raises(ZeroDivisionError):
         await in_thread(lambda: 1 // 0)

@@ -102,7 +102,8 @@ def _name(callback: Any) -> str:
     if _is_step(callback):
         coroutine = callback.__self__.get_coro()
         return f"{getattr(coroutine, '__qualname__', coroutine)}: {_place(callback)}"
-    name = getattr(callback, "__qualname__", repr(callback))
+    # Not its repr: that shows its owner, and aiohttp's response then keeps the headers that it had before it came.
+    name = getattr(callback, "__qualname__", type(callback).__qualname__)
     owner = getattr(callback, "__self__", None)
     if isinstance(owner, asyncio.BaseTransport) and hasattr(owner, "get_protocol"):
         return f"{name} of {type(owner.get_protocol()).__qualname__}"

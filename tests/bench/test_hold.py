@@ -46,6 +46,27 @@ def test_a_callback_is_named() -> None:
     assert holds.by_name["work"].longest >= WORK
 
 
+class Shown:
+    """An owner of a callback that may not be shown, as showing it changes it."""
+
+    def __repr__(self) -> str:
+        raise AssertionError("it was shown")
+
+    def __call__(self) -> None:
+        work()
+
+
+def test_naming_a_callback_shows_nothing_of_its_owner() -> None:
+    async def call() -> None:
+        asyncio.get_running_loop().call_soon(Shown())
+        asyncio.get_running_loop().call_soon(Shown().__call__)
+        await pause()
+
+    with watching() as holds:
+        asyncio.run(call())
+    assert {"Shown", "Shown.__call__"} <= holds.by_name.keys()
+
+
 def test_work_of_other_threads_is_not_counted() -> None:
     async def elsewhere() -> None:
         await asyncio.to_thread(work)

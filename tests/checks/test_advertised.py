@@ -38,7 +38,7 @@ def presence(request: pytest.FixtureRequest) -> str:
 # What all of them have in common ---------------------------------------------------------------------
 
 
-def test_what_must_not_be_advertised_is_raised_at_once(net: Company, space: Space, presence: str):
+def test_forbidden_advertisements_are_raised_at_once(net: Company, space: Space, presence: str):
     prefix = getattr(space, PRESENCE_CHECKS[presence])
     net.announce("chicago-primary", prefix, path="64500")
     finding = net.assert_raised_after(0, presence, **labels_of(presence, space))
@@ -74,7 +74,7 @@ def test_nothing_is_advertised_on_a_link_that_is_down(net: Company, space: Space
     assert net.status(presence, **labels_of(presence, space)) == "ok"
 
 
-def test_what_is_in_the_mirror_of_an_unknown_link_counts(net: Company, space: Space, presence: str):
+def test_routes_in_the_mirror_of_an_unknown_link_count(net: Company, space: Space, presence: str):
     net.down("edge-1")
     net.announce("chicago-primary", getattr(space, PRESENCE_CHECKS[presence]), path="64500")
     assert net.status(presence, **labels_of(presence, space)) == "violated"
@@ -87,7 +87,7 @@ def test_the_state_of_the_other_family_does_not_matter(net: Company, space: Spac
     assert net.status(presence, **labels_of(presence, space)) == "violated"
 
 
-def test_a_family_that_the_link_has_not_follows_all_that_it_has(presence: str):
+def test_a_family_that_the_link_lacks_follows_its_other_families(presence: str):
     space = SPACES["ipv6"]
     labels = labels_of(presence, space)
     net = company("circuits: {chicago: {links: {primary: {subnet6: null}}}}").converge()
@@ -156,7 +156,7 @@ def test_a_lost_link_is_not_a_pool_that_is_not_advertised(net: Company, space: S
     assert net.raised() == [f"link-down chicago primary {space.family}"]
 
 
-def test_a_pool_on_a_link_that_was_down_and_is_out_of_sight_is_not_ok(net: Company, space: Space):
+def test_a_pool_on_an_unseen_link_that_was_down_is_not_ok(net: Company, space: Space):
     net.lose("chicago-primary", space.family).down("edge-1")
     assert net.status("pool-not-advertised", **chi(space)) == "unknown"
     net.withdraw("chicago-primary", space.pool)
@@ -385,7 +385,7 @@ def test_a_prefix_that_one_circuit_of_a_group_advertises_is_noticed_after_a_minu
     group.assert_cleared_after(60, "geo-asymmetry", **plants(space))
 
 
-def test_what_covers_it_on_the_other_circuit_is_a_failover_even_in_parts_on_two_links(
+def test_a_covering_advertisement_of_the_other_circuit_is_a_failover_even_in_parts(
     group: Company, space: Space
 ):
     first, second = SITE_HALVES[space.family]
@@ -424,7 +424,7 @@ def test_a_group_is_compared_while_every_circuit_of_it_has_a_link_up(group: Comp
     assert group.status("geo-asymmetry", **plants(space)) == "violated"
 
 
-def test_what_a_link_shows_that_is_not_known_to_be_up_needs_no_failover(group: Company, space: Space):
+def test_routes_of_a_link_that_is_not_proven_up_need_no_failover(group: Company, space: Space):
     group.down("edge-5")
     assert group.status("geo-asymmetry", **plants(space)) == "ok"
     group.announce("plant-secondary", SITE[space.family])
@@ -720,7 +720,7 @@ def test_a_default_route_is_raised_by_one_check_only(net: Company, space: Space)
 
 
 @pytest.mark.parametrize("what", ["internet_only", "internet_only_part", "around_internet_only", "own"])
-def test_what_is_published_to_the_internet_is_never_advertised(net: Company, space: Space, what: str):
+def test_internet_only_space_must_never_be_advertised(net: Company, space: Space, what: str):
     net.announce("chicago-primary", getattr(space, what))
     net.assert_raised_after(0, "advertised-internet-only", **PRIMARY)
 
@@ -1027,7 +1027,7 @@ def test_links_that_advertise_different_prefixes_are_noticed_after_a_minute(net:
     net.assert_cleared_after(60, "advertised-asymmetry", **CHICAGO, family=space.family)
 
 
-def test_what_both_links_advertise_is_compared_exactly(net: Company, space: Space):
+def test_the_advertisements_of_both_links_are_compared_exactly(net: Company, space: Space):
     net.announce("chicago-primary", *space.pool_halves).withdraw("chicago-primary", space.pool)
     assert net.status("advertised-asymmetry", **CHICAGO, family=space.family) == "violated"
     net.announce("chicago-secondary", *space.pool_halves).withdraw("chicago-secondary", space.pool)
@@ -1059,7 +1059,7 @@ def test_a_pool_bound_to_both_links_is_compared(space: Space):
     assert net.status("advertised-asymmetry", **CHICAGO, family=space.family) == "violated"
 
 
-def test_what_covers_a_pool_bound_to_one_link_is_not_set_aside(space: Space):
+def test_routes_that_cover_a_pool_bound_to_one_link_are_compared(space: Space):
     net = company(ONE_SIDED).converge().announce("chicago-primary", space.both_pools)
     assert net.status("advertised-asymmetry", **CHICAGO, family=space.family) == "violated"
 
@@ -1075,7 +1075,7 @@ def test_a_link_that_is_not_seen_is_compared(net: Company, space: Space):
     assert net.status("advertised-asymmetry", **CHICAGO, family=space.family) == "violated"
 
 
-def test_a_link_that_was_down_and_is_out_of_sight_is_not_compared(net: Company, space: Space):
+def test_an_unseen_link_that_was_down_is_not_compared(net: Company, space: Space):
     net.announce("chicago-primary", space.pool_part).lose("chicago-primary", space.family).down("edge-1")
     assert net.status("advertised-asymmetry", **CHICAGO, family=space.family) == "unknown"
 
@@ -1236,7 +1236,7 @@ def test_a_circuit_without_a_family_counts_as_down_when_all_its_families_are():
     assert net.wait(1000).raised("inbound-not-redundant", "circuit-down") == ["circuit-down dallas ipv4"]
 
 
-def test_an_inbound_pool_on_a_link_that_was_down_and_is_out_of_sight_is_unknown(space: Space):
+def test_an_inbound_pool_on_an_unseen_link_that_was_down_is_unknown(space: Space):
     net = company(INBOUND).converge().withdraw("dallas-secondary", space.pool)
     net.lose("dallas-primary", space.family)
     assert net.status("inbound-not-redundant", **inbound(space)) == "violated"

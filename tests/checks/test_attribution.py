@@ -224,7 +224,7 @@ SUMMED_UP = config(
 
 @pytest.mark.parametrize(("prefix", "next_hop"), [("10.1.0.0/16", "10.0.0.1"), ("fd00:1::/48", "fd00::1")])
 @pytest.mark.parametrize("path", ["64499", "", "65001 65002", "12076"])
-def test_what_a_provider_sums_up_is_known_by_next_hop_and_prefix(
+def test_an_aggregate_of_a_provider_is_attributed_by_next_hop_and_prefix(
     prefix: str, next_hop: str, path: str
 ) -> None:
     assert attribute(next_hop, path=path, network=SUMMED_UP, prefix=prefix) == ("one", "a")

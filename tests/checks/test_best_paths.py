@@ -92,7 +92,7 @@ def hidden(space: Space, *prefixes: str) -> Company:
     return lose(net, space).microsoft_withdraws("chicago-primary", *prefixes)
 
 
-def test_what_is_not_sent_again_hides_nothing_any_more(space: Space):
+def test_routes_that_are_not_sent_again_hide_nothing_any_more(space: Space):
     one, other = space.many(2)
     net = hidden(space, one, other).refresh_begins("edge-2")
     net.announce("edge-2", one, path="64510 8075").refresh_ends("edge-2")
@@ -102,7 +102,7 @@ def test_what_is_not_sent_again_hides_nothing_any_more(space: Space):
     assert of_circuit(net.refresh_ends("edge-2"), space, CHICAGO) == "violated"
 
 
-def test_what_may_not_have_been_sent_again_yet_hides_when_the_refresh_is_forgotten(space: Space):
+def test_routes_of_a_forgotten_refresh_still_hide_links(space: Space):
     net = hidden(space, *space.many(1)).refresh_begins("edge-2").wait(120).refresh_ends("edge-2")
     assert of_circuit(net, space, CHICAGO) == "unknown"
     net.withdraw("edge-2", *space.many(1))
@@ -115,10 +115,22 @@ def test_a_route_of_the_internet_to_another_prefix_hides_nothing(space: Space):
     assert of_circuit(net, space, CHICAGO) == "violated"
 
 
-def test_a_table_with_all_paths_hides_nothing(space: Space):
+def test_a_route_on_a_table_with_all_paths_may_be_the_best_path_of_another_router(space: Space):
+    """Over iBGP that router has it too, and does not send it on to ermon: it is no route reflector."""
     net = lose(company(BEST_PATHS, "feeds: {edge-2: {add_path: true}}").converge(), space)
-    net.announce("edge-2", space.exchange, path="64510 8075")
     assert of_circuit(net, space, DALLAS) == "violated"
+    net.announce("edge-2", space.exchange, path="64510 8075")
+    assert of_circuit(net, space, DALLAS) == "unknown"
+    net.withdraw("edge-2", space.exchange)
+    assert of_circuit(net, space, DALLAS) == "violated"
+    net.announce("edge-2", *space.many(1), path="64510 8075")
+    assert of_circuit(net, space, DALLAS) == "unknown", "what is not held is not noted where all paths come"
+
+
+def test_where_all_tables_have_all_paths_none_hides_anything(space: Space):
+    net = lose(company().converge(), space)
+    net.announce("edge-2", space.exchange, *space.many(1), path="64510 8075")
+    assert of_circuit(net, space, CHICAGO) == of_circuit(net, space, DALLAS) == "violated"
 
 
 def test_a_reload_forgets_nothing_of_it(space: Space):

@@ -19,7 +19,7 @@ def reference() -> Config:
     return load_config(REFERENCE).config
 
 
-def test_what_suppresses_and_is_suppressed_are_checks():
+def test_causes_and_effects_are_checks():
     effects = {name for names in (*SUPPRESSES.values(), *SUPPRESSES_TOGETHER.values()) for name in names}
     assert {*SUPPRESSES, *SUPPRESSES_TOGETHER, *effects} <= set(CATALOGUE)
 

@@ -87,14 +87,14 @@ def test_a_link_with_far_fewer_routes_than_usual_is_raised_after_a_minute(space:
     net.assert_cleared_after(60, "prefix-count-low", **count(space))
 
 
-def test_what_is_usual_is_the_median_weighted_by_time(space: Space):
+def test_the_usual_level_is_the_median_weighted_by_time(space: Space):
     net = grow(counted(space, 10).wait(1000), space, 10, 20).wait(1001)
     assert shrink(net, space, 20, 13).status("prefix-count-low", **count(space)) == "violated"
     net = grow(counted(space, 10).wait(1001), space, 10, 20).wait(990)
     assert shrink(net, space, 20, 8).status("prefix-count-low", **count(space)) == "ok"
 
 
-def test_many_changes_in_a_moment_weigh_nothing(space: Space):
+def test_many_changes_in_a_moment_have_no_weight(space: Space):
     net = counted(space, 10).wait(HOUR)
     for _ in range(50):
         grow(net, space, 10, 100).wait(0.01)
@@ -102,7 +102,7 @@ def test_many_changes_in_a_moment_weigh_nothing(space: Space):
     assert net.status("prefix-count-low", **count(space)) == "ok"
 
 
-def test_what_is_usual_is_the_higher_of_the_hour_and_the_day(space: Space):
+def test_the_usual_level_is_the_higher_of_the_hour_and_the_day(space: Space):
     net = grow(counted(space, 10).wait(10 * HOUR), space, 10, 20).wait(1801)
     assert shrink(net, space, 20, 13).status("prefix-count-low", **count(space)) == "violated"
     net = grow(counted(space, 10).wait(10 * HOUR), space, 10, 20).wait(1799)
@@ -117,7 +117,7 @@ def test_the_hour_does_not_count_while_the_check_is_not_ok(space: Space):
     assert net.get_in_sync("edge-1").status("prefix-count-low", **count(space)) == "violated"
 
 
-def test_what_is_unknown_is_not_learnt(space: Space):
+def test_unknown_amounts_are_not_learned(space: Space):
     net = counted(space, 10).wait(600).down("edge-1").wait(600)
     net.up("edge-1").microsoft_sends("chicago-primary", *space.many(7)).wait(100)
     assert net.status("prefix-count-low", **count(space)) == "unknown"
@@ -137,7 +137,7 @@ def test_a_decline_that_takes_days_is_usual_and_one_of_hours_is_not(space: Space
     assert net.raised("prefix-count-low") == [f"prefix-count-low chicago primary {space.family}"]
 
 
-def test_what_is_only_aggregated_is_no_loss(space: Space):
+def test_aggregation_is_no_loss(space: Space):
     many, whole = space.many(16), {"ipv4": "9.0.0.0/20", "ipv6": "2a00:9::/44"}[space.family]
     net = counted(space, 16).wait(HOUR).microsoft_sends("chicago-primary", whole)
     assert net.microsoft_withdraws("chicago-primary", *many).wait(100).raised("prefix-count-low") == []
@@ -254,7 +254,7 @@ def test_a_level_may_move_within_its_band(space: Space):
     assert net.monitor.cleared[0].evidence["cleared_because"] == "learnt: 40 to 20"
 
 
-def test_what_cannot_be_seen_does_not_count(space: Space):
+def test_unseen_routes_do_not_count(space: Space):
     net = shrink_both(on_both_links(space, 40), space, 40, 12).wait(100 * HOUR)
     net.down("edge-1").wait(50 * HOUR).up("edge-1").microsoft_sends("chicago-primary", *space.many(12))
     net.get_in_sync("edge-1").wait(WEEK - 100 * HOUR - 1)
@@ -308,7 +308,7 @@ def test_a_level_that_is_accepted_is_usual_at_once_and_after_a_restart(space: Sp
     assert again.network.usual(counted).routes == 12
 
 
-def test_what_cannot_be_seen_is_not_accepted(space: Space):
+def test_an_unseen_level_is_not_accepted(space: Space):
     net = shrink_both(on_both_links(space, 40), space, 40, 12).wait(60).down("edge-1")
     net.accept("prefix-count-low", circuit="chicago")
     assert net.raised("prefix-count-low") == [f"prefix-count-low chicago primary {space.family}"]
@@ -445,7 +445,7 @@ def test_a_link_that_advertises_much_less_than_usual_is_noticed_after_a_minute(s
     net.assert_cleared_after(60, "advertised-count-low", **labels)
 
 
-def test_what_a_mirror_shows_is_unknown_while_it_is_down_or_its_link_in_doubt(space: Space):
+def test_a_mirror_is_unknown_while_it_is_down_or_its_link_is_unknown(space: Space):
     labels = {**ON_PLANT, "family": space.family}
     net = advertising(space, 100).down("plant-primary")
     assert net.status("advertised-count-low", **labels) == "unknown"
@@ -454,7 +454,7 @@ def test_what_a_mirror_shows_is_unknown_while_it_is_down_or_its_link_in_doubt(sp
     assert net.down("edge-5").status("advertised-count-low", **labels) == "unknown"
 
 
-def test_what_must_be_advertised_and_is_not_is_not_a_count_besides(space: Space):
+def test_a_missing_required_prefix_is_not_also_a_low_count(space: Space):
     labels = {**ON_PLANT, "family": space.family}
     net = advertising(space, 100, f"circuits: {{plant: {{advertise: {{required: ['{space.office}']}}}}}}")
     for mirror in ("plant-primary", "plant-secondary"):

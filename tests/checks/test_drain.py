@@ -128,7 +128,7 @@ def test_a_first_dump_whose_prepended_routes_come_first_is_no_drain(space: Space
 # What is usual ---------------------------------------------------------------------------------------
 
 
-def test_what_the_first_table_shows_is_usual():
+def test_the_paths_of_the_first_table_are_usual():
     """The company's own inbound policy prepends on a circuit that is its second choice."""
     net = company().up("edge-1", "edge-2")
     for link in ("chicago-primary", "chicago-secondary"):
@@ -138,13 +138,13 @@ def test_what_the_first_table_shows_is_usual():
     assert net.status("drain", **PRIMARY) == "ok"
 
 
-def test_what_comes_over_a_link_of_a_feed_in_sync_is_its_first_table(space: Space):
+def test_the_first_routes_over_a_link_of_a_feed_in_sync_are_its_first_table(space: Space):
     net = company().reconnect("edge-1")
     net.microsoft_sends("chicago-primary", space.exchange, space.sharepoint, path=DRAINED).wait(100)
     assert net.status("drain", **PRIMARY) == "ok"
 
 
-def test_a_drain_is_so_many_more_than_is_usual(space: Space):
+def test_a_drain_is_a_number_of_prepends_above_the_usual(space: Space):
     net = company().up("edge-1")
     net.microsoft_sends("chicago-primary", space.exchange, space.sharepoint, path="12076 " * 3)
     net.get_in_sync("edge-1")
@@ -216,7 +216,7 @@ def test_a_user_accepts_the_present_number():
     assert prepend(net, "chicago-primary").status("drain", **PRIMARY) == "violated"
 
 
-def test_what_is_usual_survives_a_reload(net: Company):
+def test_the_usual_paths_survive_a_reload(net: Company):
     net.reconfigure(company("policy: {max_drain: 1h}").config)
     assert prepend(net, "chicago-primary").status("drain", **PRIMARY) == "violated"
     assert net.reconfigure(company().config).status("drain", **PRIMARY) == "violated"
@@ -308,7 +308,7 @@ def test_routes_that_go_before_all_are_prepended_do_not_end_the_drain(net: Compa
     assert net.status("link-down", **PRIMARY, family=space.family) == "suppressed"
 
 
-def test_what_went_in_the_minute_before_the_drain_counts_as_had_before(net: Company, space: Space):
+def test_routes_lost_in_the_minute_before_the_drain_count(net: Company, space: Space):
     net.microsoft_sends("chicago-primary", space.extra, space.exchange_part).wait(600)
     net.microsoft_withdraws("chicago-primary", space.extra, space.exchange_part).wait(60)
     net.microsoft_sends("chicago-primary", space.exchange, space.sharepoint, path=DRAINED).wait(60)
@@ -351,7 +351,7 @@ def test_the_policy_says_how_long_a_drain_may_last(space: Space):
     net.assert_raised_after(600 - 60 + 10, "link-down", **PRIMARY, family=space.family)
 
 
-def test_a_drain_that_is_seen_again_after_a_lost_feed_goes_on_from_its_start(net: Company, space: Space):
+def test_a_drain_keeps_its_start_when_it_is_seen_again_after_a_lost_feed(net: Company, space: Space):
     prepend(net, "chicago-primary").wait(3600).down("edge-1").wait(3600)
     prepend(net.up("edge-1"), "chicago-primary").get_in_sync("edge-1")
     net.lose("chicago-primary", *DUAL)
@@ -565,7 +565,7 @@ def test_a_link_that_did_not_drain_before_a_restart_is_down_after_it(net: Compan
     after.assert_raised_after(10, "link-down", **PRIMARY, family=space.family)
 
 
-def test_what_is_usual_survives_a_restart(net: Company):
+def test_the_usual_paths_survive_a_restart(net: Company):
     after = restarted(net, 30, "chicago-primary")
     assert prepend(after, "chicago-primary").status("drain", **PRIMARY) == "violated"
 

@@ -83,7 +83,7 @@ def test_a_leak_that_lasts_for_one_message_is_raised(net: Company, space: Space,
     assert net.told() == [f"2.0 raised pool-leak {name}", f"62.0 cleared pool-leak {name}"]
 
 
-def test_a_leak_that_returns_while_it_is_being_cleared_goes_on(net: Company, space: Space, feed: str):
+def test_a_leak_that_returns_while_clearing_stays_raised(net: Company, space: Space, feed: str):
     net.announce(feed, space.pool).withdraw(feed, space.pool)
     net.wait(60 - MILLISECOND).announce(feed, space.pool).wait(1000)
     assert net.told() == ["2.0 raised pool-leak " + " ".join(chi(space, feed).values())]
@@ -128,7 +128,7 @@ def test_routes_with_no_export_count_all_the_same(net: Company, space: Space, co
 
 
 @pytest.mark.parametrize("what", ["own", "own_other", "internet_only", "default"])
-def test_what_is_not_the_pool_is_no_leak(net: Company, space: Space, feed: str, what: str):
+def test_other_prefixes_are_no_leak_of_the_pool(net: Company, space: Space, feed: str, what: str):
     net.announce(feed, getattr(space, what), path="64500")
     assert net.status("pool-leak", **chi(space, feed)) == "ok"
 
@@ -185,7 +185,7 @@ def test_the_grace_of_a_failover_pool_is_the_policys(space: Space, feed: str):
     net.assert_raised_after(90, "pool-leak", **chi(space, feed))
 
 
-def test_the_grace_goes_on_when_the_link_goes_again_and_after_a_reload(space: Space, feed: str):
+def test_the_grace_continues_after_another_loss_of_the_link_and_after_a_reload(space: Space, feed: str):
     net = company(FAILOVER).converge()
     lose_chicago(net, space.family)
     net.announce(feed, space.pool).bring("chicago-primary", space.family).wait(100)
@@ -403,7 +403,7 @@ def test_a_pool_that_falls_back_while_one_of_its_circuits_is_up_is_raised(space:
     net.assert_raised_after(30, "pool-fallback", **chi(space, feed))
 
 
-def test_a_link_that_was_down_and_is_out_of_sight_may_advertise_a_pool_or_not(
+def test_an_unseen_link_that_was_down_may_advertise_a_pool_or_not(
     aggregated: Company, space: Space, feed: str
 ):
     aggregated.withdraw("chicago-secondary", space.pool).lose("chicago-primary", space.family)
@@ -468,7 +468,7 @@ def test_a_providers_own_blackhole_community_is_no_leak(space: Space, feed: str,
     assert other.status("pool-leak", **chi(space, feed)) == "violated"
 
 
-def test_what_the_internet_provider_sends_back_is_no_microsoft_route(net: Company, space: Space):
+def test_routes_that_the_internet_provider_sends_back_are_not_microsofts(net: Company, space: Space):
     net.announce("isp-a", space.exchange, path="64500 64510 8075")
     assert net.status("microsoft-leaked", **FEEDS["isp-a"]) == "ok"
     net.announce("isp-a", space.exchange, path="64500 65001")
@@ -682,7 +682,7 @@ def test_our_space_with_another_origin_is_raised_after_half_a_minute(net: Compan
         "3356 64501 (13335)",
     ],
 )
-def test_what_we_our_providers_or_our_friends_originate_is_no_hijack(space: Space, path: str):
+def test_routes_with_an_allowed_origin_are_no_hijack(space: Space, path: str):
     net = company("customer: {provider_asns: [64499], origin_asns: [64501]}").converge()
     net.announce("outside", space.own_other, path=path)
     assert net.status("prefix-hijacked", **published(space)) == "ok"
@@ -764,7 +764,7 @@ def test_prefixes_that_a_mirror_exports_may_be_on_outside_views(net: Company, sp
 
 
 @pytest.mark.parametrize("path", ["64520 64510 64999", "64520 64500 64999", "64520", ""])
-def test_what_others_originate_is_not_from_an_exit_of_ours(net: Company, space: Space, path: str):
+def test_routes_of_other_origins_are_not_from_an_unmonitored_uplink(net: Company, space: Space, path: str):
     net.announce("outside", space.own_other, path=path)
     assert net.status("mirror-disagrees", **OUTSIDE) == "ok"
 
@@ -775,7 +775,7 @@ def test_a_prepended_path_is_originated_by_us(net: Company, space: Space):
 
 
 @pytest.mark.parametrize("what", ["default", "extra"])
-def test_what_is_not_our_space_is_not_asked_about(net: Company, space: Space, what: str):
+def test_foreign_space_is_not_judged(net: Company, space: Space, what: str):
     net.announce("outside", getattr(space, what), path=HEARD)
     assert net.status("mirror-disagrees", **OUTSIDE) == "ok"
 

@@ -57,7 +57,7 @@ def test_routers_that_no_feed_has_are_named_and_forgotten(net: Company):
     assert "refused" not in evidence_of(net)
 
 
-def test_strangers_in_ipv6_are_named_too_and_only_the_last_eight(net: Company):
+def test_unknown_hosts_in_ipv6_are_named_too_and_only_the_last_eight(net: Company):
     local = local_of(net)
     net.down("isp-a")
     for number in range(20):
@@ -68,20 +68,20 @@ def test_strangers_in_ipv6_are_named_too_and_only_the_last_eight(net: Company):
     )
 
 
-def test_strangers_move_nothing_on_a_good_day(net: Company, monkeypatch):
+def test_unknown_hosts_change_nothing_on_a_good_day(net: Company, monkeypatch):
     changed = []
     monkeypatch.setattr(Layers, "feed_changed", lambda _, feed: changed.append(feed))
     net.refused("198.51.100.9", at=local_of(net)).wait(600)
     assert changed == []
 
 
-def test_strangers_of_before_explain_a_feed_that_goes_down(net: Company):
+def test_earlier_unknown_hosts_explain_a_feed_that_goes_down(net: Company):
     net.refused("198.51.100.9", at=local_of(net)).wait(60).down("isp-a").wait(30)
     (said,) = evidence_of(net)["refused"]
     assert "198.51.100.9" in said
 
 
-def test_flood_of_strangers_is_bounded(net: Company):
+def test_a_flood_of_unknown_hosts_is_limited(net: Company):
     for number in range(1000):
         net.refused(f"10.0.{number >> 8}.{number & 255}", at=local_of(net))
         net.refused(f"10.0.{number >> 8}.{number & 255}", at="203.0.113.77")

@@ -34,25 +34,25 @@ def test_a_circuit_whose_edge_tables_are_all_lost_is_unseen_after_a_minute(net: 
     net.assert_cleared_after(0, "circuit-unseen", **CHICAGO)
 
 
-def test_a_router_that_dies_and_then_the_other_link_raise_it(net: Company, space: Space):
+def test_a_lost_router_and_then_a_lost_link_raise_it(net: Company, space: Space):
     """Neither finding alone is critical, so a dead circuit would not be paged."""
     net.down("edge-1").wait(540).lose("chicago-secondary", "ipv4", "ipv6")
     net.assert_raised_after(60, "circuit-unseen", **CHICAGO)
     assert net.status("circuit-down", **CHICAGO, family=space.family) == "unknown"
 
 
-def test_one_family_out_of_sight_is_enough(net: Company, space: Space):
+def test_one_unseen_family_is_enough(net: Company, space: Space):
     net.down("edge-1").wait(540).lose("chicago-secondary", space.family)
     finding = net.assert_raised_after(60, "circuit-unseen", **CHICAGO)
     assert finding.evidence["families"] == [space.family]
 
 
-def test_what_is_proven_down_is_seen(net: Company, space: Space):
+def test_a_circuit_that_is_proven_down_is_seen(net: Company, space: Space):
     net.lose("chicago-primary", space.family).lose("chicago-secondary", space.family)
     assert net.wait(600).status("circuit-unseen", **CHICAGO) == "ok"
 
 
-def test_a_circuit_that_is_down_and_goes_out_of_sight_is_one_finding(net: Company, space: Space):
+def test_a_circuit_that_is_down_and_then_unseen_is_one_finding(net: Company, space: Space):
     net.lose("chicago-primary", "ipv4", "ipv6").lose("chicago-secondary", "ipv4", "ipv6").wait(60)
     net.down("edge-1", "edge-2")
     assert net.status("circuit-unseen", **CHICAGO) == "suppressed"
@@ -67,7 +67,7 @@ def test_mirrors_do_not_show_a_circuit(net: Company):
     assert net.raised("circuit-unseen") == ["circuit-unseen chicago"]
 
 
-def test_a_first_dump_is_waited_for(space: Space):
+def test_it_waits_for_the_first_dump(space: Space):
     """Routers that send no End-of-RIB are in sync late after every start."""
     net = company().up("edge-1", "edge-2", "edge-3", "edge-4").bring("chicago-primary", "ipv4", "ipv6")
     assert net.wait(SYNC_TIMEOUT - MILLISECOND).status("circuit-unseen", **CHICAGO) == "unknown"
@@ -75,7 +75,7 @@ def test_a_first_dump_is_waited_for(space: Space):
     assert net.raised("circuit-unseen") == []
 
 
-def test_a_session_that_begins_again_and_again_does_not_prolong_the_waiting(net: Company):
+def test_repeated_sessions_do_not_prolong_the_wait(net: Company):
     net.down("edge-1", "edge-2").up("edge-1", "edge-2")
     for _ in range(5):
         net.wait(23).up("edge-1", "edge-2")  # each time a new first dump
@@ -83,7 +83,7 @@ def test_a_session_that_begins_again_and_again_does_not_prolong_the_waiting(net:
     assert net.wait(MILLISECOND).status("circuit-unseen", **CHICAGO) == "violated"
 
 
-def test_a_mirror_that_calls_first_does_not_begin_the_waiting():
+def test_a_mirror_that_connects_first_does_not_start_the_wait():
     net = company()
     net.monitor = Monitor(net.config, net.now, sessions=KeptSessions())
     net.process_up().up("edge-3", "edge-4").wait(5).up("chicago-primary", "chicago-secondary").wait(145)
@@ -93,14 +93,14 @@ def test_a_mirror_that_calls_first_does_not_begin_the_waiting():
     assert net.raised("circuit-unseen") == []
 
 
-def test_a_mirror_that_calls_again_does_not_prolong_the_waiting(net: Company):
+def test_a_mirror_that_connects_again_does_not_prolong_the_wait(net: Company):
     net.process_up().wait(100).process_down().wait(1).process_up().wait(1).up("edge-1", "edge-2")
     net.wait(100).up("chicago-primary", "chicago-secondary", "edge-1", "edge-2")
     assert net.wait(20 - MILLISECOND).status("circuit-unseen", **CHICAGO) == "unknown"
     assert net.wait(MILLISECOND).status("circuit-unseen", **CHICAGO) == "violated"
 
 
-def test_a_feed_that_is_down_is_not_waited_for(net: Company):
+def test_it_does_not_wait_for_a_feed_that_is_down(net: Company):
     net.down("edge-1", "edge-2")
     assert net.status("circuit-unseen", **CHICAGO) == "violated"
 
@@ -167,7 +167,7 @@ def test_whether_it_is_hidden_is_unknown_before_its_tables_are_in_sync():
 # sight-lost ------------------------------------------------------------------------------------------
 
 
-def test_most_routers_out_of_sight_at_once_are_one_finding(net: Company):
+def test_most_routers_lost_at_once_are_one_finding(net: Company):
     net.down("edge-1", "edge-2")
     assert net.status("sight-lost") == "ok"
     net.down("edge-3", "isp-a", "chicago-primary")

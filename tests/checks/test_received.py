@@ -274,7 +274,7 @@ def test_a_route_that_is_not_microsofts_may_have_any_origin(net: Company, space:
     assert net.status("origin-unexpected", **PRIMARY) == "ok"
 
 
-def test_private_peering_may_bring_any_origin():
+def test_private_peering_may_have_any_origin():
     assert {"circuit": "plant", "link": "primary"} not in company(PLANT).subjects("origin-unexpected")
 
 
@@ -377,7 +377,7 @@ def test_a_lost_circuit_keeps_it_quiet(space: Space):
     assert net.status("internet-preferred", **CHICAGO) == "suppressed"
 
 
-def test_what_is_preferred_is_judged_only_in_sync(space: Space):
+def test_preference_is_judged_only_in_sync(space: Space):
     net = preferring().announce("edge-1-best", space.exchange, path="64510 8075").down("edge-1-best")
     assert net.status("internet-preferred", **CHICAGO) == "unknown"
     net.up("edge-1-best").announce("edge-1-best", space.exchange, path="64510 8075")
@@ -495,7 +495,7 @@ def crowded(space: Space) -> Company:
     return company().converge().microsoft_sends("chicago-primary", *space.many(700)).wait(100)
 
 
-def test_what_a_link_loses_and_gets_back_in_a_bounce_is_no_churn(space: Space):
+def test_routes_that_a_link_loses_and_regains_in_a_bounce_are_no_churn(space: Space):
     net = (
         crowded(space)
         .microsoft_withdraws("chicago-primary", *space.many(700))
@@ -506,13 +506,13 @@ def test_what_a_link_loses_and_gets_back_in_a_bounce_is_no_churn(space: Space):
     assert net.wait(100).told("churn-high") == []
 
 
-def test_what_a_link_loses_long_before_it_goes_down_is_churn(space: Space):
+def test_routes_that_a_link_loses_long_before_it_goes_down_are_churn(space: Space):
     net = crowded(space).microsoft_withdraws("chicago-primary", *space.many(700)).wait(10.001)
     net.lose("chicago-primary", space.family)
     assert net.status("churn-high", **PRIMARY) == "violated"
 
 
-def test_what_changes_long_after_a_link_came_up_is_churn(space: Space):
+def test_changes_long_after_a_link_came_up_are_churn(space: Space):
     net = (
         crowded(space)
         .microsoft_withdraws("chicago-primary", *space.many(700))
@@ -559,7 +559,7 @@ def test_changes_of_both_families_are_counted_together():
     assert net.status("churn-high", **PRIMARY) == "violated"
 
 
-def test_routes_that_are_not_microsofts_may_change_as_they_like(net: Company, space: Space):
+def test_changes_of_other_routes_are_no_churn(net: Company, space: Space):
     net.announce("edge-1", *space.many(2000), path="64510 3356")
     assert net.status("churn-high", **PRIMARY) == "ok"
 

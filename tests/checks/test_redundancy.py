@@ -176,7 +176,7 @@ def test_add_path_that_the_peer_does_not_offer_proves_no_absence(space: Space):
     assert net.status("link-down", **PRIMARY, family=other) == "violated"
 
 
-def test_what_was_negotiated_outweighs_what_was_offered(space: Space):
+def test_negotiated_capabilities_outweigh_offered_ones(space: Space):
     net = company().peer_offers_add_path("edge-1", "ipv4", "ipv6").add_path_negotiated("edge-1").converge()
     net.lose("chicago-primary", space.family)
     assert net.status("link-down", **PRIMARY, family=space.family) == "unknown"
@@ -462,7 +462,7 @@ def test_flapping_is_of_one_link_and_family(net: Company, space: Space):
     assert net.status("link-flapping", **SECONDARY, family=space.family) == "ok"
 
 
-def test_a_feed_that_comes_and_goes_does_not_make_its_links_flap(net: Company, space: Space):
+def test_a_flapping_feed_does_not_make_its_links_flap(net: Company, space: Space):
     for _ in range(10):
         net.down("edge-1").wait(5).up("edge-1").bring("chicago-primary", *DUAL).get_in_sync("edge-1")
     assert net.told("link-flapping") == []
@@ -536,7 +536,7 @@ def test_no_circuit_left_in_a_geo_is_not_redundant_either(net: Company):
     net.assert_raised_after(60, "geo-not-redundant", **US)
 
 
-def test_one_link_is_enough_for_a_circuit_to_bring_routes(net: Company):
+def test_one_link_is_enough_for_a_circuit_to_be_up(net: Company):
     net.lose("chicago-primary", "ipv4", "ipv6").lose("dallas-secondary", "ipv4", "ipv6")
     assert net.status("geo-not-redundant", **US) == "ok"
 

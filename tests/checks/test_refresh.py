@@ -13,7 +13,7 @@ def leak(space: Space) -> dict[str, str]:
     return {"pool": "chi", "family": space.family, "feed": "isp-a", "uplink": "isp-a"}
 
 
-def test_what_is_not_sent_again_is_gone_at_the_end(net: Company, space: Space):
+def test_routes_that_are_not_sent_again_are_removed_at_the_end(net: Company, space: Space):
     net.announce("isp-a", space.pool, path="64500").wait(10)
     net.refresh_begins("isp-a").announce("isp-a", space.internet_only, path="64500").wait(5)
     assert net.status("pool-leak", **leak(space)) == "violated"
@@ -22,7 +22,7 @@ def test_what_is_not_sent_again_is_gone_at_the_end(net: Company, space: Space):
     net.assert_cleared_after(60, "pool-leak", **leak(space))
 
 
-def test_what_is_sent_again_stays(net: Company, space: Space):
+def test_routes_that_are_sent_again_stay(net: Company, space: Space):
     net.announce("isp-a", space.pool, path="64500").wait(10)
     net.refresh_begins("isp-a").announce("isp-a", space.pool, space.internet_only, path="64500")
     assert net.refresh_ends("isp-a").wait(600).raised("pool-leak") == [
@@ -177,7 +177,7 @@ def test_a_router_that_sends_nothing_is_waited_for_until_the_timeout(net: Compan
     assert net.wait(MILLISECOND).status("pool-leak", **on_outside("new", space)) == "ok"
 
 
-def test_what_is_there_is_a_leak_while_it_is_asked_for(net: Company, space: Space):
+def test_a_held_route_is_a_leak_during_the_request(net: Company, space: Space):
     asked_again(net).announce("outside", NEW[space.family], path="64510 64500")
     assert net.status("pool-leak", **on_outside("new", space)) == "violated"
 
@@ -216,7 +216,7 @@ def test_links_are_unknown_where_routes_are_newly_recognised_as_microsofts(net: 
     assert net.wait(MILLISECOND).status("link-down", **PRIMARY, family=space.family) == "violated"
 
 
-def test_what_is_recognised_no_more_is_not_asked_for(net: Company, space: Space):
+def test_routes_that_no_longer_count_as_microsofts_are_not_requested(net: Company, space: Space):
     declared = company("customer: {provider_asns: [64511]}").converge()
     assert declared.reconfigure(net.config).requests == []
     assert declared.status("link-down", **PRIMARY, family=space.family) == "ok"

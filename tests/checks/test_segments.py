@@ -113,7 +113,7 @@ def test_a_local_breakout_is_no_leak_and_no_substitute(space: Space):
     assert net.status("segment-missing", **CAMPUS) == "ok"
 
 
-def test_what_microsoft_must_not_send_makes_nothing_else_microsofts(net: Company):
+def test_a_forbidden_route_from_microsoft_makes_no_other_route_microsofts(net: Company):
     net.microsoft_sends("chicago-primary", "0.0.0.0/1", "::/1")
     net.announce("dmz-core", "9.9.0.0/16", "2a00:9::/32", path="")
     assert net.status("segment-leak", **DMZ) == "ok"

@@ -108,7 +108,7 @@ def test_published_lists_are_left_to_the_instances_that_judge_their_circuits():
     assert list(only_feeds(config, CHICAGO).sources) == []
 
 
-def test_what_the_inventory_lacks_does_not_depend_on_the_region():
+def test_missing_views_do_not_depend_on_the_region():
     loaded = load_config(REFERENCE)
     assert lint(loaded.only_feeds(["edge-1*"]), START) == lint(loaded, START)
 
@@ -188,7 +188,7 @@ def test_a_link_is_judged_where_a_feed_that_can_decide_is():
     assert link_down in named(asked(only_feeds(only_best, ["best"]))), "there is nothing better"
 
 
-def test_what_needs_both_links_is_not_there_where_one_link_is_elsewhere():
+def test_checks_of_both_links_have_no_subject_where_another_ermon_has_one_of_them():
     net = region("edge-1", "chicago-primary")
     assert net.subjects("link-down") == [
         {"circuit": "chicago", "link": "primary", "family": family} for family in BOTH
@@ -357,7 +357,7 @@ def test_a_maintenance_window_on_a_feed_elsewhere_is_refused_with_the_reason():
         book.propose(window(0, 60, feed="edge-3"), config, START)
 
 
-def test_a_change_of_regions_keeps_what_is_judged_and_clears_what_is_not():
+def test_a_change_of_regions_keeps_judged_findings_and_clears_others():
     net = region(*CHICAGO, *DALLAS)
     net.lose("chicago-primary", "ipv4").lose("dallas-primary", "ipv4").wait(60)
     net.reconfigure(only_feeds(company().config, CHICAGO)).wait(0)

@@ -131,7 +131,7 @@ def test_each_session_has_an_end_of_rib_of_its_own(net: Company):
 # feed-lost-messages ----------------------------------------------------------------------------------
 
 
-def test_lost_messages_are_raised_at_once_and_the_router_is_asked_for_everything(net: Company, space: Space):
+def test_lost_messages_are_raised_at_once_and_everything_is_requested_again(net: Company, space: Space):
     net.lose_messages("isp-a")
     finding = net.assert_raised_after(0, "feed-lost-messages", **ISP_A)
     assert finding.severity is Severity.WARNING
@@ -487,7 +487,7 @@ def test_a_feed_that_sent_too_much_is_still_kept_down(net: Company):
     assert small.status("feed-overflow", **ISP_A) == "violated", "twice as long"
 
 
-def test_a_process_that_ends_again_and_again_is_so_after_a_restart(net: Company):
+def test_a_process_that_ends_repeatedly_is_still_reported_after_a_restart(net: Company):
     for _ in range(4):
         net.process_up("outside").wait(60).process_down("outside").wait(1)
     net.process_up("outside").wait(10).restart().process_up("outside").wait(5)
@@ -592,7 +592,7 @@ def test_a_peer_that_does_not_offer_add_path_shows_best_paths_only(space: Space)
     assert net.status("feed-best-path-only", **EDGE_1) == "violated"
 
 
-def test_what_was_negotiated_outweighs_the_offer():
+def test_the_negotiated_hold_time_outweighs_the_offer():
     net = company().peer_offers_add_path("edge-1").add_path_negotiated("edge-1", "ipv4", "ipv6").up("edge-1")
     assert net.status("feed-best-path-only", **EDGE_1) == "ok"
 
@@ -654,7 +654,7 @@ def test_a_session_without_a_hold_time_proves_no_absence(net: Company, space: Sp
     assert net.raised() == ["feed-no-hold chicago-primary", "feed-no-hold edge-1", "feed-no-hold isp-a isp-a"]
 
 
-def test_what_such_a_session_shows_is_there(net: Company, space: Space):
+def test_routes_of_such_a_session_prove_presence(net: Company, space: Space):
     net.down("isp-a")
     no_hold(net, "isp-a").announce("isp-a", space.pool, path="64500")
     net.assert_raised_after(0, "pool-leak", pool="chi", family=space.family, **ISP_A)

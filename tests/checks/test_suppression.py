@@ -216,7 +216,7 @@ def test_a_violation_just_before_the_window_is_suppressed_by_it(space: Space):
     assert at(net, ENDS).told() == []
 
 
-def test_what_is_raised_at_once_is_raised_at_the_end_of_its_window(space: Space):
+def test_a_check_without_raise_after_is_raised_at_the_end_of_its_window(space: Space):
     net = at(company(LINK_WINDOW).converge(), 200).announce("chicago-primary", space.default)
     assert at(net, ENDS - MILLISECOND).told() == []
     assert net.wait(1).told() == ["700.0 raised advertised-default chicago primary"]
@@ -333,7 +333,7 @@ def test_a_finding_that_the_configuration_no_longer_asks_about_is_cleared_for_th
     assert "configuration" in str(finding.evidence)
 
 
-def test_a_finding_that_the_configuration_still_asks_about_goes_on(net: Company, space: Space):
+def test_a_finding_that_the_configuration_still_has_stays_raised(net: Company, space: Space):
     net.announce("isp-a", space.pool).wait(5)
     net.reconfigure(company("nat_pools: {dal: {use: inbound}}").config).wait(1000)
     assert net.told() == [f"2.0 raised pool-leak chi {space.family} isp-a isp-a"]
@@ -394,7 +394,7 @@ def test_an_exception_ends_with_its_date_and_then_raise_after_starts(space: Spac
     net.assert_raised_after(60, "link-asymmetry", circuit="chicago", family=space.family)
 
 
-def test_what_was_raised_before_the_exception_stays_raised_and_clears_as_usual(net: Company, space: Space):
+def test_a_finding_from_before_the_exception_stays_raised_and_clears_as_usual(net: Company, space: Space):
     net.microsoft_sends("chicago-primary", space.extra).wait(100)
     net.reconfigure(company(ASYMMETRY).config)
     finding = net.finding("link-asymmetry", circuit="chicago", family=space.family)

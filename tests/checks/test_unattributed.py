@@ -147,13 +147,13 @@ def test_the_routes_of_the_links_last_minute_count(net: Company, space: Space):
     assert link_down(net, space) == "violated"
 
 
-def test_what_was_there_beside_the_links_own_routes_is_not_their_loss(net: Company, space: Space):
+def test_unattributed_routes_from_before_the_loss_are_not_the_links(net: Company, space: Space):
     net.announce("edge-1", space.extra, space.own_other, path="12076")
     net.wait(SETTLE_LIMIT)
     assert link_down(lose_primary(net, space), space) == "violated"
 
 
-def test_what_was_there_for_a_shorter_time_may_be_the_links(net: Company, space: Space):
+def test_recent_unattributed_routes_may_be_the_links(net: Company, space: Space):
     net.announce("edge-1", space.extra, path="12076")
     net.wait(SETTLE_LIMIT - MILLISECOND)
     assert link_down(lose_primary(net, space), space) == "unknown"
@@ -250,7 +250,7 @@ def test_a_route_in_another_vrf_is_no_witness(space: Space):
 
 
 @pytest.mark.parametrize("path", ["64499", ""])
-def test_what_a_provider_sums_up_shows_the_link_up(space: Space, path: str):
+def test_an_aggregate_of_a_provider_shows_the_link_up(space: Space, path: str):
     hop = {"ipv4": "10.0.0.1", "ipv6": "fd00::1"}[space.family]
     match = f"{{next_hop: ['{hop}'], prefixes: [10.0.0.0/8, 'fd00::/16']}}"
     net = company(f"circuits: {{chicago: {{links: {{primary: {{match: {match}}}}}}}}}").converge()

@@ -35,7 +35,7 @@ def azure_sends(net: Company, *prefixes: str, path: str = "12076 65515") -> Comp
 @pytest.mark.parametrize(
     "what", ["default", "private", "shared", "documentation", "own", "own_other", "pool", "pool_part"]
 )
-def test_what_microsoft_must_never_send_is_raised_at_once(net: Company, space: Space, what: str):
+def test_forbidden_routes_from_microsoft_are_raised_at_once(net: Company, space: Space, what: str):
     prefix = getattr(space, what)
     net.microsoft_sends("chicago-primary", prefix)
     finding = net.assert_raised_after(0, "prefix-unexpected", **PRIMARY)
@@ -99,7 +99,7 @@ def test_our_own_space_may_come_back_on_purpose(space: Space):
 
 
 @pytest.mark.parametrize("what", ["default", "own", "own_other", "pool"])
-def test_what_azure_must_never_send_is_raised_at_once(space: Space, what: str):
+def test_forbidden_routes_from_azure_are_raised_at_once(space: Space, what: str):
     prefix = getattr(space, what)
     net = azure_sends(plant(), prefix)
     finding = net.assert_raised_after(0, "prefix-unexpected", **TO_PLANT)
@@ -145,7 +145,7 @@ def test_a_route_that_nothing_lists_is_noticed_after_half_a_minute(space: Space)
 
 
 @pytest.mark.parametrize("what", ["default", "private", "own", "pool"])
-def test_what_must_never_come_is_not_unlisted_besides(space: Space, what: str):
+def test_an_unexpected_prefix_is_not_also_unlisted(space: Space, what: str):
     net = company(LISTED).converge().microsoft_sends("chicago-primary", getattr(space, what))
     assert net.status("prefix-unexpected", **PRIMARY) == "violated"
     assert net.wait(100).status("prefix-unlisted", **PRIMARY) == "ok"
@@ -227,7 +227,7 @@ def test_several_gateways_take_more(space: Space):
     assert net.status("received-limit-near", **labels) == "ok"
 
 
-def test_what_comes_from_elsewhere_is_not_a_virtual_networks(space: Space):
+def test_routes_from_elsewhere_are_not_a_virtual_networks(space: Space):
     labels, limit = limited(space)
     net = azure_sends(plant(), *space.many(limit), path="12076 12076 64900")
     assert net.status("received-limit-near", **labels) == "ok"

@@ -165,7 +165,7 @@ def test_a_lint_is_explained(ermon, name):
     assert out.startswith(f"{name}: ")
 
 
-def test_an_invalid_file_is_2_and_every_error_is_a_line(ermon, tmp_path):
+def test_an_invalid_file_exits_with_2_and_every_error_is_a_line(ermon, tmp_path):
     file = tmp_path / "ermon.yml"
     file.write_text("customer: {asn: zero}\ncircuits: {}\nfeeds: {}\nfedes: {}\n")
     code, out, err = ermon("check", file)
@@ -299,7 +299,7 @@ def test_a_finding_has_the_platforms_of_its_routers(ermon):
     assert "set routers.NAME.platform in the configuration" in err
 
 
-def test_a_check_that_is_not_there_is_2_with_the_nearest_names(ermon):
+def test_an_unknown_check_exits_with_2_and_similar_names(ermon):
     code, _, err = ermon("explain", "pool-leek")
     assert code == 2
     assert "Did you mean pool-leak" in err

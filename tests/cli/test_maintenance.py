@@ -50,6 +50,10 @@ ADD = (
 )
 
 
+async def test_that_there_is_no_window_is_said_to_people(server: str, capsys: Any) -> None:
+    assert await maintenance(server, capsys, "list") == (0, "", "There are no maintenance windows.\n")
+
+
 async def test_a_window_is_added_listed_and_ended(server: str, capsys: Any) -> None:
     code, out, _ = await maintenance(server, capsys, *ADD, "--from", "2026-01-01T00:00:00Z")
     assert code == 0

@@ -39,7 +39,7 @@ def live(one: Alarm, *steps: tuple[float, Status], until: float) -> list[tuple[f
     return happened
 
 
-def test_a_violation_is_raised_when_it_has_held_for_raise_after() -> None:
+def test_a_violation_is_raised_when_it_has_lasted_for_raise_after() -> None:
     one = case()
     assert live(one, (5, VIOLATED), until=14.9) == []
     assert live(one, until=15) == [(15, "raised")]
@@ -51,7 +51,7 @@ def test_an_interruption_starts_it_again() -> None:
     assert live(case(), (0, VIOLATED), (9, OK), (9, VIOLATED), until=19) == [(19, "raised")]
 
 
-def test_a_finding_is_cleared_when_ok_has_held_for_clear_after() -> None:
+def test_a_finding_is_cleared_when_ok_has_lasted_for_clear_after() -> None:
     one = case()
     assert live(one, (0, VIOLATED), (20, OK), until=49.9) == [(10, "raised")]
     assert one.raised
@@ -175,7 +175,7 @@ def test_any_course_of_statuses_is_timed_as_by_a_stop_watch(
 
 
 @pytest.mark.parametrize("status", [UNKNOWN, SUPPRESSED, OK])
-def test_a_case_that_another_policy_takes_over_goes_on_where_it_stood(status: Status) -> None:
+def test_an_alarm_continues_under_another_policy(status: Status) -> None:
     before, after = case(), case()
     live(before, (0, VIOLATED), (20, status), until=25)
     after.go_on_from(before.state)

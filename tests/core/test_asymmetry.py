@@ -48,7 +48,7 @@ def test_equal_sides_do_not_differ(family: Family):
     assert received(net, family) == advertised(net, family) == []
 
 
-def test_what_comes_to_one_side_differs_until_it_is_on_both_or_none(family: Family):
+def test_a_prefix_on_one_side_differs_until_it_is_on_both_or_none(family: Family):
     net, more = network(family), PREFIXES[family][1]
     net.announce("edge-1", more, via=MSEES["edge-1"][family], path="12076").announce("edge-2-msee", more)
     assert received(net, family) == advertised(net, family) == [more]

@@ -91,12 +91,12 @@ def test_plain_paths_end_it_when_they_are_more_than_half_of_those_before(seen: P
     assert (drain((0.0, PLAIN), (10.0, DRAINED), (60.0, NONE), (90.0, seen)).since is None) is over
 
 
-def test_while_most_paths_are_marked_the_drain_goes_on():
+def test_the_drain_lasts_while_most_paths_are_marked():
     many = paths(1, 1, 1, *[8] * 9)
     assert drain((0.0, PLAIN), (10.0, DRAINED), (20.0, many)).since == 10.0
 
 
-def test_what_went_in_the_minute_before_counts_as_had_before():
+def test_routes_lost_in_the_minute_before_count():
     few, after = paths(1, 1), paths(8, 8)
     late = drain((0.0, PLAIN), (10.0, few), (10.0 + BEFORE_SECONDS, after), (99.0, few))
     assert late.since is not None
@@ -108,7 +108,7 @@ def test_a_link_that_was_down_for_long_had_what_it_had_in_its_last_minute():
     assert drain((0.0, PLAIN), (10.0, NONE), (9000.0, paths(8)), (9001.0, paths(1, 1))).since is not None
 
 
-def test_a_drain_goes_on_from_its_start_when_its_paths_return():
+def test_a_drain_keeps_its_start_when_its_paths_return():
     assert drain((0.0, PLAIN), (1.0, DRAINED), (10.0, NONE), (20.0, DRAINED)).overdue_at(MAX_DRAIN) == 101.0
 
 
@@ -132,7 +132,7 @@ def test_the_usual_number_in_between_starts_the_time_again():
     assert drain((0.0, paths(2)), (100.0, paths(4)), (200.0, paths(2)), usual=4).learns_at(RULES) == 800.0
 
 
-def test_what_is_remembered_is_gone_on_from():
+def test_a_drain_continues_from_its_memory():
     before = drain((0.0, PLAIN), (10.0, DRAINED), (20.0, NONE))
     after = LinkDrain()
     after.restore(before.memory(30.0))
@@ -142,7 +142,7 @@ def test_what_is_remembered_is_gone_on_from():
     assert after.since is None
 
 
-def test_what_a_link_had_is_remembered_for_a_drain_to_come():
+def test_the_routes_of_a_link_are_remembered_for_a_later_drain():
     before = drain((0.0, PLAIN), (100.0, paths(1, 1)))
     for memory in (before.memory(110.0), before.to_keep(110.0, lambda time: time + 0.0)):
         after = LinkDrain()
@@ -152,12 +152,12 @@ def test_what_a_link_had_is_remembered_for_a_drain_to_come():
         assert after.since == 120.0
 
 
-def test_what_is_kept_has_the_times_of_the_wall_clock():
+def test_stored_drains_have_times_of_the_wall_clock():
     kept = drain((0.0, PLAIN), (10.0, DRAINED)).to_keep(20.0, lambda time: time + 1000.0)
     assert (kept.since, kept.before, kept.usual) == (1010.0, 4, 1)
 
 
-def test_what_holds_is_remembered_too():
+def test_the_time_of_an_unusual_level_is_remembered_too():
     after = LinkDrain()
     after.restore(drain((0.0, paths(2)), usual=4).memory(500.0))
     after.observe(paths(2), RULES, 1000.0)

@@ -98,7 +98,7 @@ def test_a_feed_is_not_named_beside_its_router_and_uplink():
     assert headline(net).text == f"NAT pool chi {V4.pool} is advertised to isp-a by edge-1"
 
 
-def test_of_equally_bad_ones_the_first_is_named_and_goes_on_being_named(net: Company):
+def test_of_equally_bad_findings_the_first_stays_the_headline(net: Company):
     leak(net).wait(5)
     before = headline(net)
     leak(net, V6).wait(5)
@@ -378,7 +378,7 @@ def test_the_end_of_a_window_lets_what_is_wrong_be_noticed(net: Company, space: 
     assert headline(net.wait(10)).kind == "wrong"
 
 
-def test_a_window_on_a_router_that_is_out_of_sight_does_not_make_it_seen(net: Company):
+def test_a_window_on_an_unseen_router_does_not_make_it_seen(net: Company):
     maintain(net, router="edge-3").down("edge-3").down("dallas-primary").wait(120)
     found = headline(net)
     assert (found.kind, found.text) == ("unseen", "ermon cannot see edge-3: 2 of 2 feeds are down")
@@ -399,7 +399,7 @@ def test_an_exception_counts_while_it_keeps_something_quiet(space: Space):
 
 
 @BOTH_FAMILIES
-def test_what_a_check_that_is_switched_off_would_find_on_a_link_or_a_pool_is_never_well(space: Space):
+def test_problems_of_a_disabled_check_are_never_well(space: Space):
     net = good_day("checks: {link-down: {enabled: false}, pool-leak: {enabled: false}}")
     assert headline(net).kind == "well"
     net.lose("dallas-primary", space.family).wait(60)

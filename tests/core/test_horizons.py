@@ -287,7 +287,7 @@ def test_a_process_that_dies_while_others_wait_for_it_holds_them_up_no_longer(ne
     assert net.told("pool-fallback") == [(1110.0, "raised", "pool-fallback")]
 
 
-def test_what_waits_outlives_a_reload_and_a_recording(net: Told) -> None:
+def test_waiting_answers_survive_a_reload_and_a_recording(net: Told) -> None:
     net.shows(1100.0, "outside", net.space.own)
     net.withdraws(1120.0, "outside", net.space.own)
     net.read(Alive(1150.0, "outside"))

@@ -136,7 +136,7 @@ def test_a_level_becomes_usual_after_a_time_or_when_a_user_accepts_it():
     assert Level().accept(amount(5), 0.0) == "nothing to 5"
 
 
-def test_a_learned_level_goes_on_at_another_time():
+def test_a_learned_level_continues_at_another_time():
     level = Level()
     level.right(amount(40), 0.0)
     low_for(level, 12, HOUR, 3 * HOUR)
@@ -149,7 +149,7 @@ def test_a_learned_level_goes_on_at_another_time():
     assert Level().memory(0.0) == LevelMemory()
 
 
-def test_a_copy_goes_on_for_itself():
+def test_a_copy_is_independent():
     level = Level()
     level.right(amount(40), 0.0)
     copy = level.copy()

@@ -196,7 +196,7 @@ def test_an_exception_ends_at_its_date() -> None:
     assert [excepted(leak, at, until=60) for at in (-1000, 59.75, 60)] == [True, True, False]
 
 
-def test_another_check_of_the_same_subject_goes_on() -> None:
+def test_another_check_of_the_same_subject_is_not_suppressed() -> None:
     exception = CheckException("pool-covered", {"pool": "chi"}, "by design")
     coverage = Coverage(replace(TWO_CIRCUITS, exceptions=(exception,)), ())
     assert coverage.of(subject("pool-leak", pool="chi", feed="isp-a")) is None

@@ -251,13 +251,13 @@ def test_nothing_begins_to_be_raised_in_a_maintenance_window() -> None:
     assert net.status("link-down", **link("primary", "ipv4")) == "suppressed"
 
 
-def test_what_still_holds_when_the_window_ends_is_raised_later() -> None:
+def test_a_violation_that_outlasts_the_window_is_raised_later() -> None:
     net = converged(with_window(100, 1000, circuit="chicago", link="primary"))
     lose_link(net, "edge-1", "ipv4").wait(1000 - net.clock)
     net.assert_raised_after(10, "link-down", **link("primary", "ipv4"))
 
 
-def test_what_was_raised_before_the_window_stays_raised() -> None:
+def test_a_finding_from_before_the_window_stays_raised() -> None:
     net = lose_link(converged(with_window(200, 1000, circuit="chicago")), "edge-1", "ipv6").wait(300)
     assert net.raised() == ["link-down chicago primary ipv6"]
     assert [finding.suppressed for finding in net.monitor.findings()] == [True]
@@ -418,7 +418,7 @@ def test_an_open_finding_is_cleared_when_its_feed_is_in_sync_without_it() -> Non
 
 
 @FAMILIES
-def test_what_was_found_stays_what_it_was_after_a_restart(family: Family) -> None:
+def test_findings_are_unchanged_after_a_restart(family: Family) -> None:
     finding = converged().announce("isp-a", POOL[family]).finding("pool-leak", **leak(family))
     assert finding is not None
     kept = msgspec.json.decode(msgspec.json.encode(finding), type=Finding)
@@ -437,7 +437,7 @@ def test_labels_in_another_order_are_the_same_subject() -> None:
     assert after.id == finding.id
 
 
-def test_what_was_cleared_before_a_restart_is_remembered() -> None:
+def test_cleared_findings_survive_a_restart() -> None:
     net = leaking().withdraw("isp-a", POOL["ipv4"]).wait(60)
     monitor = Monitor(SMALL, START, cleared=net.monitor.cleared)
     assert list(monitor.cleared) == list(net.monitor.cleared) != []
@@ -448,7 +448,7 @@ def test_what_was_cleared_before_a_restart_is_remembered() -> None:
     assert list(Monitor(SMALL, START, cleared=many).cleared) == many[:-1], "the latest"
 
 
-def test_what_was_learnt_before_a_restart_is_known() -> None:
+def test_usual_levels_survive_a_restart() -> None:
     chicago = SMALL.circuits["chicago"]
     asked = replace(chicago, receive=replace(chicago.receive, drop_percent=30.0))
     config = replace(SMALL, circuits={"chicago": asked})
@@ -462,7 +462,7 @@ def test_what_was_learnt_before_a_restart_is_known() -> None:
     assert Monitor(config, START).levels(START) == {}
 
 
-def test_what_a_published_list_expects_survives_a_restart_before_the_list_is_read() -> None:
+def test_findings_of_a_published_list_survive_a_restart_before_the_list_is_read() -> None:
     chicago = SMALL.circuits["chicago"]
     source = Source("m365", "endpoints.json", 3600.0)
     waiting = replace(SMALL, circuits={"chicago": replace(chicago, receive=Receive(sources=(source,)))})
@@ -511,7 +511,7 @@ def test_a_reload_keeps_timers_that_run_and_timers_that_are_paused() -> None:
     net.assert_raised_after(6, "link-down", **link("primary", "ipv4"))
 
 
-def test_a_reload_judges_what_is_held_by_the_new_policy_at_once() -> None:
+def test_a_reload_judges_held_routes_by_the_new_policy_at_once() -> None:
     more = make_pool("isp", ("chicago",), prefixes("198.51.100.192/28 2001:db8:1ff:1::/64"))
     net = converged().reconfigure(replace(SMALL, pools={**SMALL.pools, "isp": more}))
     assert net.raised() == ["pool-covered isp ipv4 isp-a isp-a", "pool-covered isp ipv6 isp-a isp-a"]
@@ -538,7 +538,7 @@ def test_a_reload_keeps_the_memory_of_a_dead_link() -> None:
 
 
 @pytest.mark.parametrize("widened", ["own", "pool"])
-def test_a_reload_that_asks_about_more_sends_for_everything_on_the_filtered_feeds(widened: str) -> None:
+def test_a_reload_that_asks_about_more_requests_everything_on_the_filtered_feeds(widened: str) -> None:
     net = converged()
     if widened == "own":
         own = replace(SMALL.customer, own_prefixes=prefixes("198.51.100.0/24 2001:db8:100::/40 20.0.0.0/16"))

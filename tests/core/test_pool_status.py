@@ -62,7 +62,7 @@ def test_whether_a_pool_is_advertised_is_unknown_until_the_mirror_is_in_sync(net
 
 
 @BOTH_FAMILIES
-def test_a_mirror_goes_on_showing_a_pool_that_a_dead_link_advertises_no_longer(net: Company, space: Space):
+def test_a_mirror_still_shows_a_pool_that_a_dead_link_no_longer_advertises(net: Company, space: Space):
     net.lose("chicago-primary", space.family)
     assert advertised(net, space) is NO
     net.down("chicago-primary")

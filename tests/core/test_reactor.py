@@ -250,7 +250,7 @@ def test_the_peers_open_counts_while_nothing_was_negotiated() -> None:
     assert not network(net).all_paths("edge-1", "ipv6")
 
 
-def test_what_was_negotiated_is_forgotten_at_the_next_down() -> None:
+def test_negotiated_capabilities_are_forgotten_at_the_next_down() -> None:
     net = story().add_path_negotiated("edge-1").up("edge-1").down("edge-1").up("edge-1")
     assert network(net).all_paths("edge-1", "ipv4")
 
@@ -571,7 +571,7 @@ def test_the_memory_of_a_dead_link_lasts_until_it_is_up_again(family: Family) ->
 
 @pytest.mark.parametrize(("seconds", "remembered"), [(60, True), (60.25, False)])
 @FAMILIES
-def test_what_a_link_lost_in_its_last_minute_is_remembered(
+def test_routes_that_a_link_lost_in_its_last_minute_are_remembered(
     family: Family, seconds: float, remembered: bool
 ) -> None:
     net = receive(story(TWO_CIRCUITS).up("isp-a", "edge-1").announce("isp-a", INSIDE[family]))
@@ -607,7 +607,7 @@ def test_blackholing_is_ignored_where_it_goes_to_the_internet() -> None:
     assert counts_as_microsoft(net, "edge-1-msee", "ipv4") == {RECEIVED["ipv4"]}
 
 
-def test_links_of_private_peering_bring_no_microsoft_prefixes() -> None:
+def test_links_of_private_peering_give_no_microsoft_prefixes() -> None:
     net = story(METRO_AND_PRIVATE).up("isp-a", "edge-1").announce("isp-a", "10.1.2.0/24")
     net.announce("edge-1", "10.1.0.0/16", via="172.16.0.2", path="12076")
     assert counts_as_microsoft(net, "isp-a", "ipv4") == set()

@@ -31,7 +31,7 @@ def test_the_window_rolls_with_each_of_them():
     assert counted(3, 0.0, 1.0, 2.0, 3.0, 4.0).ends_at() == 601.0
 
 
-def test_what_is_spread_out_is_never_too_many():
+def test_spread_out_events_are_never_too_many():
     assert not counted(3, 0.0, 201.0, 402.0, 603.0).exceeded(603.0)
 
 
@@ -40,7 +40,7 @@ def test_a_limit_of_zero_is_exceeded_by_one():
     assert not counted(0).exceeded(5.0)
 
 
-def test_what_was_counted_under_another_limit_counts_on():
+def test_counts_continue_under_another_limit():
     strict = RollingCount(1, 60.0)
     strict.take_over(counted(3, 0.0, 1.0, 2.0))
     assert strict.ends_at() == 61.0

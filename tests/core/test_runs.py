@@ -39,7 +39,7 @@ def test_a_run_that_lasts_is_not_away_since_its_last_sign_of_life():
     assert away(runs, START, START + 119) == []
 
 
-def test_nothing_is_held_of_the_time_before_the_first_run():
+def test_nothing_is_stored_from_before_the_first_run():
     runs = log(began=START)
     assert away(runs, START - DAY, START + 60) == [(-DAY, 0, "not-held")]
     assert away(runs, START - 2 * DAY, START - DAY) == [(-2 * DAY, 0, "not-held")]

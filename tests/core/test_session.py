@@ -83,7 +83,7 @@ def test_the_next_session_can_be_in_sync_while_the_loss_is_still_known() -> None
     assert session.loss == "a gap"
 
 
-def test_what_was_lost_while_down_may_be_the_beginning_of_a_session_that_is_joined_later() -> None:
+def test_messages_lost_while_down_may_be_the_beginning_of_a_later_session() -> None:
     session = Session.of(ALL_PATHS.families)
     session.lose(1, "a gap")
     session.start(20.0, joined=True)
@@ -143,7 +143,7 @@ def test_add_path_is_as_negotiated_else_as_offered_else_as_configured(
     assert {family for family in BOTH if session.all_paths(one, family)} == in_force
 
 
-def test_what_was_negotiated_ends_with_the_session_and_not_with_its_up() -> None:
+def test_negotiated_capabilities_end_with_the_session_and_not_with_its_up() -> None:
     session = Session.of(ALL_PATHS.families)
     session.negotiated = V4
     session.start(1.0, joined=False)

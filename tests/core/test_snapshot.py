@@ -107,7 +107,7 @@ def differences(network: str, history: list[Step], *, every: int) -> Iterator[st
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_a_copy_goes_on_as_the_monitor_that_it_was_made_from(network: str) -> None:
+def test_a_copy_continues_like_its_original(network: str) -> None:
     @FAST
     @given(histories(NETWORKS[network][0]))
     def agree(history: list[Step]) -> None:
@@ -145,7 +145,7 @@ def test_a_dump_that_began_again_in_an_earlier_recording_is_waited_for() -> None
     assert copy.network.in_sync("edge-1", "ipv4")
 
 
-def test_a_snapshot_stays_as_it_was_taken_while_the_monitor_goes_on() -> None:
+def test_a_snapshot_does_not_change_with_the_monitor() -> None:
     policy, history = NETWORKS["two circuits"][0], next(iter(staged(NETWORKS["two circuits"][0])))
     monitor = Monitor(policy, START)
     taken: list[tuple[Snapshot, bytes]] = []
@@ -174,7 +174,7 @@ def test_a_finding_of_an_earlier_run_suppresses_its_effects_in_a_copy_too() -> N
     assert again.state.restored
 
 
-def test_what_a_table_of_best_paths_has_from_others_is_remembered_where_it_may_hide_a_link() -> None:
+def test_foreign_routes_of_best_path_tables_that_may_hide_a_link_are_remembered() -> None:
     policy = NETWORKS["best paths"][0]
     monitor = Monitor(policy, START)
     (hidden,) = prefixes("20.1.0.0/16")  # the link's own prefix; no check asks about it otherwise
@@ -183,6 +183,16 @@ def test_what_a_table_of_best_paths_has_from_others_is_remembered_where_it_may_h
     memory = take(monitor).feeds["edge-2"]
     assert memory.passed_over == (str(hidden),)
     assert hidden in copied(policy, monitor).network.feeds["edge-2"].passed_over
+
+
+def test_a_copy_knows_that_routes_were_not_noted_where_all_paths_are_sent() -> None:
+    policy = NETWORKS["best paths"][0]
+    monitor = Monitor(policy, START)
+    others = routes("20.2.0.0/16", "64510 8075")
+    play([*converged(policy), announce("edge-3-plant", others)], START, monitor)
+    feeds = copied(policy, monitor).network.feeds
+    assert feeds["edge-3-plant"].passed_over.unsure("ipv4")
+    assert not feeds["edge-2"].passed_over.unsure("ipv4")
 
 
 def test_another_neighbors_route_that_is_withdrawn_after_the_copy_hides_nothing_there() -> None:

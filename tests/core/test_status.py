@@ -105,7 +105,7 @@ def test_a_link_is_shown_as_draining_while_the_check_is_violated_and_the_silence
 
 
 @BOTH_FAMILIES
-def test_what_is_advertised_is_counted_as_the_limit_s_check_counts_it(net: Company, space: Space):
+def test_advertised_prefixes_are_counted_as_by_the_check_of_the_limit(net: Company, space: Space):
     net.announce("chicago-primary", *space.many(30))
     shown = link(net).advertised_prefixes[space.family]
     declared = net.config.circuits["chicago"].links["primary"]
@@ -257,7 +257,7 @@ def test_a_reload_is_seen_at_once(net: Company):
     assert len(net.monitor.statuses()) < before
 
 
-def test_what_follows_from_a_configuration_is_worked_out_once(net: Company):
+def test_values_derived_from_a_configuration_are_computed_once(net: Company):
     first = net.monitor.layout
     net.down("edge-1")
     assert net.monitor.layout is first

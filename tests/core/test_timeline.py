@@ -113,7 +113,7 @@ def test_a_link_s_loss_and_return_have_their_times(watched: Watched, space: Spac
     assert watched.states(space.family, link="secondary")[1:] == [(2, "up")]
 
 
-def test_changes_between_two_looks_are_all_there(watched: Watched, space: Space):
+def test_all_changes_between_two_samples_are_included(watched: Watched, space: Space):
     watched.wait(58).net.lose("chicago-primary", space.family)
     watched.net.now += 1
     watched.net.bring("chicago-primary", space.family)
@@ -143,7 +143,7 @@ def test_a_link_that_stays_away_when_its_drain_is_over_is_down(watched: Watched,
     ]
 
 
-def test_what_ended_more_than_a_day_ago_is_forgotten(watched: Watched, space: Space):
+def test_states_that_ended_more_than_a_day_ago_are_forgotten(watched: Watched, space: Space):
     watched.wait(58).net.lose("chicago-primary", space.family)
     watched.wait(40).net.bring("chicago-primary", space.family)
     assert watched.wait(DAY - 20).states(space.family) == [(80, "down"), (100, "up")]
@@ -154,7 +154,7 @@ def test_a_state_that_has_lasted_for_more_than_a_day_fills_it(watched: Watched, 
     assert watched.wait(3 * DAY).states(space.family) == [(2 + 2 * DAY, "up")]
 
 
-def test_the_oldest_of_too_many_changes_are_one_stretch_that_is_unknown(watched: Watched, space: Space):
+def test_the_oldest_of_too_many_changes_are_one_unknown_period(watched: Watched, space: Space):
     for _ in range(MAX_CHANGES):
         watched.wait(10).net.lose("chicago-primary", space.family)
         watched.wait(10).net.bring("chicago-primary", space.family)
@@ -167,7 +167,7 @@ def test_the_oldest_of_too_many_changes_are_one_stretch_that_is_unknown(watched:
     assert watched.link(space.family, link="secondary")["merged_until"] is None
 
 
-def test_the_stretch_of_too_many_changes_is_forgotten_a_day_later(watched: Watched, space: Space):
+def test_the_period_of_too_many_changes_is_forgotten_a_day_later(watched: Watched, space: Space):
     for _ in range(MAX_CHANGES):
         watched.wait(10).net.lose("chicago-primary", space.family)
         watched.wait(10).net.bring("chicago-primary", space.family)
@@ -217,7 +217,7 @@ def test_a_clock_that_is_set_back_leaves_the_times_in_order(watched: Watched):
 # Reload ----------------------------------------------------------------------------------------------
 
 
-def test_a_reload_drops_the_links_that_are_gone_and_goes_on_with_the_others(watched: Watched, space: Space):
+def test_a_reload_drops_removed_links_and_keeps_the_others(watched: Watched, space: Space):
     watched.wait(58).net.lose("chicago-primary", space.family)
     watched.wait(SAMPLE_SECONDS).net.reconfigure(
         company("circuits: {dallas: null}", "nat_pools: {dal: null}",

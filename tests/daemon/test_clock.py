@@ -55,7 +55,7 @@ def noticed(clock: SteadyClock) -> tuple[float, float] | None:
 
 
 @STEPS
-def test_time_goes_on_as_before_when_the_wall_clock_is_set(step: float) -> None:
+def test_setting_the_wall_clock_does_not_change_the_time(step: float) -> None:
     machine = Machine()
     clock = machine.clock()
     assert clock.now() == START

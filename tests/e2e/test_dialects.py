@@ -29,7 +29,7 @@ Protocol.read_message = read_message
     ],
     ids=["by default", "off", "another version", "another text"],
 )
-def test_updates_come_as_they_came_unless_they_cannot_or_may_not(
+def test_updates_are_raw_unless_that_is_impossible_or_disabled(
     directory, monkeypatch, switch, patch, is_raw, is_told
 ):
     monkeypatch.delenv(SWITCH, raising=False)

@@ -73,7 +73,9 @@ def test_a_problem_is_the_headline_and_changes_over_recovering_to_well(watched: 
     severity = finding.locator(".severity")
     expect(severity).to_have_text("○ recovering (critical)")
     assert tone(severity) == tone(visit(".legend .recovering")), "one colour for one state"
-    expect(visit("#bands .band", has_text="pool-leak")).to_contain_text("○ recovering (critical)")
+    band = visit("#bands .band", has_text="pool-leak")
+    expect(band).to_contain_text("○ recovering (critical)")
+    expect(band.locator("a")).to_have_text("pool-leak chi IPv4 isp-a")
     expect(visit("main")).not_to_contain_text(re.compile("▲(?! down)"))
     expect(finding).to_contain_text("if it stays gone")
     expect(finding).to_have_class(re.compile("recovering"))
@@ -238,6 +240,23 @@ def test_a_user_with_rights_accepts_a_new_level_with_a_reason(browser: Browser):
             dialog.get_by_label("Why").fill("as agreed with the provider")
             dialog.get_by_role("button", name="Accept", exact=True).click()
             says(visit, "well", "All is well", "●")
+
+
+def test_a_confirmation_begins_at_its_top_on_a_phone_and_a_keyboard_is_enough(browser: Browser):
+    with (
+        Watched(good_day(), users=USERS).served() as watched,
+        visiting(browser, watched.url, width=375, height=640, user=BOB) as visit,
+    ):
+        form = visit("#changes form")
+        form.get_by_label("Why").fill("new optics")
+        form.get_by_role("button").click()
+        expect(visit("#confirm-title")).to_be_in_viewport()
+        assert visit.overflow() == 0
+        visit.page.keyboard.press("Tab")
+        expect(visit.page.get_by_role("button", name="Cancel")).to_be_focused()
+        visit.page.keyboard.press("Tab")
+        visit.page.keyboard.press("Enter")
+        says(visit, "maintenance", "In maintenance: circuit chicago", "▼")
 
 
 def test_the_list_of_pools_on_a_phone_names_the_links_on_which_nothing_is_proven(

@@ -221,7 +221,7 @@ def test_a_day_without_data_or_an_invalid_day_says_so(browser: Browser, url: str
         expect(problem).to_be_hidden()
 
 
-def test_a_day_here_begins_and_ends_at_midnight_also_when_the_clocks_change(browser: Browser, url: str):
+def test_a_day_begins_and_ends_at_local_midnight_also_with_daylight_saving_time(browser: Browser, url: str):
     days = {"2026-10-25": 25, "2026-03-29": 23, name_of(YESTERDAY): 24}
     for day, hours in days.items():
         with visiting(browser, f"{url}#history={day}", zone="Europe/Berlin") as visit:

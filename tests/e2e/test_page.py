@@ -254,7 +254,7 @@ def test_a_link_goes_down_and_comes_back_live(company: Company, visit: Visit):
     expect(visit.headline).to_contain_text("All is well")
 
 
-def test_what_no_feed_proves_is_unknown_and_neither_0_nor_no(browser: Browser):
+def test_unproven_values_are_unknown_and_neither_0_nor_no(browser: Browser):
     net = demo_company().converge().wait(60).down("edge-1").withdraw("chicago-secondary", V4.pool)
     with bench.serving(net) as url, visiting(browser, url) as visit:
         chicago = visit("#circuits details", has_text="chicago")
@@ -300,7 +300,7 @@ def test_blind_feeds_are_shown_and_foreign_text_is_no_markup(company: Company, v
     expect(visit.headline).to_contain_text("All is well")
 
 
-def test_the_page_says_that_it_has_lost_ermon_and_goes_on_by_itself(
+def test_the_page_reports_that_ermon_does_not_respond_and_recovers_by_itself(
     company: Company, browser: Browser, url: str
 ):
     daemon = company.daemon

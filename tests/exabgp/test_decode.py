@@ -94,7 +94,7 @@ def test_a_session_between_two_exabgps_means() -> None:
     assert without_times(map(decoder.decode, lines_of("two-speakers"))) == expected
 
 
-def test_only_raw_updates_are_rejected_of_all_that_was_recorded() -> None:
+def test_of_all_recorded_lines_only_raw_updates_are_rejected() -> None:
     rejected = {
         label: [one.rejected.reason for one in decoded if one.rejected]
         for by_label in DECODED.values()

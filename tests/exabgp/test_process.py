@@ -174,7 +174,7 @@ async def test_several_paths_are_received_only_where_the_feed_wants_them(port, r
 
 
 @pytest.mark.usefixtures("dialect")
-async def test_counter_of_each_feed_has_no_gaps_whatever_is_reported(port, runtime):
+async def test_counter_of_each_feed_has_no_gaps_with_any_output(port, runtime):
     feeds = (EDGE_1, EDGE_1_ISP, EDGE_6)
     async with (
         running(config(port, *feeds), runtime) as ermon,
@@ -404,7 +404,7 @@ async def test_reload_keeps_the_sessions_of_feeds_that_did_not_change(port, runt
             assert ermon.count(Started) == 1
 
 
-async def test_reload_ends_the_session_of_a_removed_feed_and_admits_it_no_more(port, runtime):
+async def test_reload_ends_the_session_of_a_removed_feed_and_refuses_new_ones(port, runtime):
     async with (
         running(config(port, EDGE_1, EDGE_2), runtime) as ermon,
         sessions(port, EDGE_1, EDGE_2) as speakers,

@@ -7,6 +7,7 @@ import asyncio
 import base64
 import json
 import struct
+from pathlib import Path
 
 import pytest
 from exabgp.reactor.network.connection import Connection
@@ -18,8 +19,8 @@ from msgspec import structs
 from ermon.exabgp import raw
 from ermon.exabgp.decode import Decoder, RejectReason
 from ermon.exabgp.raw import RawState
-from ermon.exabgp.runs import FRAME_OCTETS, first_run, is_for_exabgp
-from ermon.exabgp.window import MOST_OCTETS, WINDOW_OCTETS
+from ermon.exabgp.runs import first_run, is_for_exabgp
+from ermon.exabgp.window import MOST_OCTETS, WINDOW_DECODED_OCTETS, WINDOW_OCTETS
 from ermon.model.events import (
     Alive,
     EndOfRib,
@@ -34,6 +35,7 @@ from tests.exabgp.test_process import EDGE_1, EDGE_2, eventually
 from tests.recorded.record import TWO_OCTETS, UPDATES
 
 SMALL, LARGE = 4096, 65535
+LIMIT = 2**12
 PREFIX, PREFIX6 = "198.51.100.0/24", "2001:db8:1::/48"
 
 
@@ -45,21 +47,21 @@ def update(octets):
 # What is taken -----------------------------------------------------------------------------------------
 
 
-@given(st.lists(st.integers(23, 5000), max_size=12), st.data())
-def test_runs_are_whole_updates_in_their_order_however_they_come(sizes, data):
+@given(st.lists(st.integers(23, 5000), max_size=12), st.sampled_from([2**12, 2**15]), st.data())
+def test_runs_are_whole_updates_in_their_order_however_they_come(sizes, limit, data):
     sent = b"".join(map(update, sizes))
     held, runs = bytearray(), []
     while sent:
         count = data.draw(st.integers(1, len(sent)))
         held += sent[:count]
         sent = sent[count:]
-        while size := first_run(held, LARGE):
+        while size := first_run(held, LARGE, limit):
             runs.append(bytes(held[:size]))
             del held[:size]
         assert not is_for_exabgp(held, LARGE)
     assert b"".join(runs) == b"".join(map(update, sizes))
     assert not held
-    assert all(len(run) <= FRAME_OCTETS or len(run) in sizes for run in runs)
+    assert all(len(run) <= limit or len(run) in sizes for run in runs)
 
 
 @pytest.mark.parametrize(
@@ -79,14 +81,14 @@ def test_all_other_messages_are_left_to_exabgp(header):
     assert is_for_exabgp(header[:19], SMALL)
     assert not is_for_exabgp(header[:18], SMALL)
     behind = update(23) + header
-    assert first_run(behind, SMALL) == 23
-    assert first_run(behind[23:], SMALL) == 0
+    assert first_run(behind, SMALL, LIMIT) == 23
+    assert first_run(behind[23:], SMALL, LIMIT) == 0
 
 
 def test_the_largest_message_is_that_of_the_session():
-    assert first_run(update(SMALL), SMALL) == SMALL
-    assert first_run(update(SMALL + 1), SMALL) == 0
-    assert first_run(update(LARGE), LARGE) == LARGE
+    assert first_run(update(SMALL), SMALL, LIMIT) == SMALL
+    assert first_run(update(SMALL + 1), SMALL, LIMIT) == 0
+    assert first_run(update(LARGE), LARGE, LIMIT) == LARGE
 
 
 # Whether it is -----------------------------------------------------------------------------------------
@@ -243,7 +245,7 @@ TOLD_OTHERWISE = {
 )
 def test_raw_updates_and_exabgps_json_mean_the_same(decoder, label, octets, asn4):
     if octets[18] != bgp.UPDATE:
-        assert first_run(octets, SMALL) == 0
+        assert first_run(octets, SMALL, LIMIT) == 0
         return
     decoded = decoder.decode(frame(octets, asn4=asn4, families=["ipv4 unicast", "ipv6 unicast"]))
     same = [structs.replace(event, time=T) for event in decoded.events] == EXTRA[label][0]
@@ -278,6 +280,11 @@ HEAVY = 6000
 """More than sockets on loopback can buffer."""
 
 
+def environment(pid):
+    variables = Path(f"/proc/{pid}/environ").read_text().rstrip("\0").split("\0")
+    return dict(variable.split("=", 1) for variable in variables)
+
+
 def keepalives(speaker):
     return sum(kind == bgp.KEEPALIVE for kind, _ in speaker.received)
 
@@ -293,6 +300,7 @@ async def test_a_session_that_ermon_is_behind_with_waits_and_is_kept_and_no_othe
         session(ermon, EDGE_1, port) as bulk,
         session(ermon, EDGE_2, port, hold_time=3) as other,
     ):
+        assert environment(ermon.exabgp.pid)[raw.WINDOW] == str(WINDOW_DECODED_OCTETS)
         ermon.answers = False
         table = [heavy(number) for number in range(HEAVY)]
         sending = asyncio.create_task(asyncio.to_thread(bulk.send, *table))

@@ -231,7 +231,7 @@ def test_line_over_the_limit_is_refused_and_the_next_one_arrives(lab):
     assert lab.read_until(LINE % 2) == [LINE % 1, fits, MARK + b"dropped 1\n", LINE % 2]
 
 
-def test_line_over_the_limit_is_never_held_whole(running):
+def test_a_line_over_the_limit_is_never_stored_completely(running):
     for _ in range(64):
         running.write(b"x" * 2**20)
     running.write(b"\n" + LINE % 1)
@@ -325,7 +325,7 @@ def test_notice_stands_for_all_lines_dropped_until_half_of_the_buffer_is_free():
         assert theirs.recv(1000) == b"x" * 59 + b"\n" + MARK + b"dropped 2\n" + b"w\n"
 
 
-def test_as_many_lines_are_held_as_fit():
+def test_as_many_lines_are_buffered_as_fit():
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.setblocking(False)

@@ -28,7 +28,7 @@ def fill(session: UnderWay, now: float = NOW, size: int = 100) -> list[int]:
 
 
 @pytest.mark.parametrize("octets", [WINDOW_OCTETS, WINDOW_DECODED_OCTETS])
-def test_one_session_has_the_whole_window_and_goes_on_with_the_first_answer(octets):
+def test_one_session_has_the_whole_window_and_continues_with_the_first_answer(octets):
     session = Window(octets).open()
     first, *_ = fill(session)
     assert octets <= session.unanswered < octets + 100
@@ -75,11 +75,13 @@ def test_while_ermon_is_stopped_exabgp_reads_up_to_a_limit():
     assert not session.is_full(later)
 
 
-def test_an_ermon_that_had_nothing_to_answer_for_long_does_not_stand_still():
+@pytest.mark.parametrize("before", [0, 100])
+def test_an_ermon_that_had_nothing_to_answer_for_long_does_not_stand_still(before):
     session = Window(WINDOW_DECODED_OCTETS).open()
-    session.take(0, NOW)
-    long_after = NOW + 3_600
-    fill(session, long_after)
+    session.write(WINDOW_DECODED_OCTETS, NOW)
+    session.take(session.written, NOW)
+    session.write(before, NOW)  # too little to want an answer
+    fill(session, NOW + 3_600)
     assert session.unanswered < WINDOW_DECODED_OCTETS + 100
 
 

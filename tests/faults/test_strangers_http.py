@@ -212,7 +212,7 @@ async def test_half_a_request_after_a_whole_one_is_disconnected(site: Site, monk
             assert await slow.ended()
 
 
-async def test_a_connection_that_is_idle_and_polite_is_kept(site: Site, monkeypatch: pytest.MonkeyPatch):
+async def test_an_idle_connection_within_its_limits_is_kept(site: Site, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(listen, "SWEEP_SECONDS", 0.01)
     async with site.served() as client, connections(client, 1, NOC) as [scraper]:
         for _ in range(2):
@@ -387,7 +387,7 @@ FORGED = (
 
 @pytest.mark.parametrize("headers", FORGED)
 @pytest.mark.parametrize("source", ["127.0.0.1", NOC])
-async def test_no_header_and_no_address_is_a_right(site: Site, headers: dict[str, str], source: str):
+async def test_no_header_and_no_address_gives_a_right(site: Site, headers: dict[str, str], source: str):
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     request = f"POST /-/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n{lines}\r\n"
     async with site.served() as client:

@@ -58,14 +58,14 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Bcrypt:
 # Passwords -------------------------------------------------------------------------------------------
 
 
-async def test_who_was_right_is_known_again(work: Bcrypt):
+async def test_a_right_password_is_remembered(work: Bcrypt):
     checks = Passwords()
     assert await checks.right(USERS, "alice", "pässword", "a")
     assert await checks.right(USERS, "alice", "pässword", "a")
     assert len(work.against) == 1
 
 
-async def test_who_was_wrong_is_worked_out_again(work: Bcrypt):
+async def test_a_wrong_password_is_checked_again(work: Bcrypt):
     checks = Passwords()
     for _ in range(2):
         assert not await checks.right(USERS, "alice", "password", "a")
@@ -77,7 +77,7 @@ async def test_a_user_who_does_not_exist_costs_as_much(work: Bcrypt):
     assert work.against == [ALICE]
 
 
-async def test_nobody_is_somebody_else_with_the_right_password(work: Bcrypt):
+async def test_a_right_password_is_not_valid_for_another_user(work: Bcrypt):
     checks = Passwords()
     assert await checks.right(USERS, "alice", "pässword", "a")
     assert not await checks.right(USERS, "mallory", "pässword", "a")
@@ -91,7 +91,7 @@ async def test_a_changed_password_is_not_remembered(work: Bcrypt):
     assert not await checks.right({"bob": hashed("b")}, "alice", "pässword", "a")
 
 
-async def test_what_is_remembered_is_bounded(work: Bcrypt, monkeypatch: pytest.MonkeyPatch):
+async def test_the_memory_of_passwords_is_limited(work: Bcrypt, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(passwords, "REMEMBERED", 1)
     checks = Passwords()
     for user, password in (("alice", "pässword"), ("bob", "b"), ("alice", "pässword")):
@@ -201,7 +201,7 @@ async def test_the_right_password_opens(client: Client):
     assert (await client.text("/-/reload", "POST", Authorization=encoded))[0] == 200
 
 
-async def test_all_that_a_page_asks_for_after_a_restart_is_answered(client: Client, site: Site):
+async def test_all_requests_of_a_page_after_a_restart_are_answered(client: Client, site: Site):
     takes_its_time = bcrypt.hashpw("pässword".encode(), bcrypt.gensalt(9))
     site.web_config = lambda: WebConfig(users={"alice": takes_its_time})
     encoded = basic("alice", "pässword")
@@ -250,7 +250,7 @@ async def test_a_refusal_is_logged_without_what_was_given(client: Client):
     ]
 
 
-async def test_who_is_taken_out_is_refused_at_once(client: Client, site: Site):
+async def test_a_removed_user_is_refused_at_once(client: Client, site: Site):
     config = WebConfig(users=USERS)
     site.web_config = lambda: config
     async with site.served() as served:
@@ -260,7 +260,7 @@ async def test_who_is_taken_out_is_refused_at_once(client: Client, site: Site):
         assert (await served.text("/-/healthy", Authorization=encoded))[0] == 401
 
 
-async def test_too_many_guesses_are_told_to_come_back(client: Client, monkeypatch: pytest.MonkeyPatch):
+async def test_too_many_guesses_get_a_retry_after(client: Client, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(passwords, "MAX_WAITING_PER_PARTY", 0)
     response = await client.get("/", Authorization=basic("alice", "wrong"))
     assert (response.status, response.headers["Retry-After"]) == (429, "1")
@@ -281,7 +281,7 @@ async def flood(group: asyncio.TaskGroup, checks: Passwords, *parties: str) -> N
     await asyncio.sleep(0)
 
 
-async def test_a_party_that_was_right_comes_before_all_that_wait(work: Bcrypt):
+async def test_a_client_that_was_right_before_is_checked_first(work: Bcrypt):
     checks = Passwords(Familiar(["prometheus"]))
     work.go_on.clear()
     async with asyncio.TaskGroup() as group:
@@ -309,7 +309,7 @@ async def test_a_party_that_was_wrong_comes_after_one_that_was_not(work: Bcrypt)
     assert work.against.index(USERS["bob"]) <= 1
 
 
-async def test_whoever_loses_their_turn_to_another_is_told_to_come_back(work: Bcrypt):
+async def test_a_request_that_loses_its_turn_gets_a_retry_after(work: Bcrypt):
     checks = Passwords(Familiar(["prometheus"]))
     work.go_on.clear()
     async with asyncio.TaskGroup() as group:
@@ -329,7 +329,7 @@ async def _busy(checks: Passwords, party: str) -> bool:
     return False
 
 
-async def test_one_that_gives_up_waiting_holds_up_nobody(work: Bcrypt):
+async def test_a_request_that_is_given_up_delays_no_other(work: Bcrypt):
     checks = Passwords()
     work.go_on.clear()
     async with asyncio.TaskGroup() as group:

@@ -30,14 +30,14 @@ def site(site: Site) -> Site:
 
 
 @CHANGES
-async def test_that_it_comes_from_this_machine_is_no_right(client: Client, method: str, path: str):
+async def test_a_request_from_this_machine_has_no_right(client: Client, method: str, path: str):
     status, text = await client.text(path, method)
     assert status == 403
     assert "over TCP they need a password or a verified client certificate, which --web.config.file" in text
 
 
 @CHANGES
-async def test_an_account_of_this_machine_may_over_the_control_socket(
+async def test_an_account_of_this_machine_may_make_changes_over_the_control_socket(
     site: Site, tmp_path: Path, method: str, path: str
 ):
     site.lifecycle = False
@@ -63,7 +63,7 @@ async def test_a_refusal_over_tcp_names_the_control_socket(
 
 
 @CHANGES
-async def test_who_gave_a_password_may(site: Site, method: str, path: str):
+async def test_a_user_with_a_password_may_make_changes(site: Site, method: str, path: str):
     site.web_config = lambda: WebConfig(users=USERS)
     async with site.served() as client:
         with capture_logs() as log:
@@ -73,7 +73,7 @@ async def test_who_gave_a_password_may(site: Site, method: str, path: str):
 
 
 @CHANGES
-async def test_nobody_may_over_tcp_unless_that_is_switched_on(site: Site, method: str, path: str):
+async def test_changes_over_tcp_must_be_enabled(site: Site, method: str, path: str):
     site.lifecycle = False
     site.web_config = lambda: WebConfig(users=USERS)
     async with site.served() as client:
@@ -94,5 +94,5 @@ async def test_nobody_may_over_tcp_unless_that_is_switched_on(site: Site, method
         (None, ""),
     ],
 )
-def test_the_party_behind_an_address(remote: str | None, key: str):
+def test_addresses_of_one_client_have_the_same_key(remote: str | None, key: str):
     assert address_key(remote) == key

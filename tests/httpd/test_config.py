@@ -30,7 +30,7 @@ REFERENCE = Path(__file__).parents[2] / "config" / "ermon.reference.yml"
 
 
 @pytest.mark.parametrize("file", BAD, ids=lambda file: file.stem)
-def test_a_bad_file_is_told_all_that_is_wrong_with_it(file: Path):
+def test_all_mistakes_of_a_bad_file_are_reported(file: Path):
     lines = file.read_text(encoding="utf-8").splitlines()
     expected = [line.removeprefix("# ") for line in lines if line.startswith("# FILE:")]
     with pytest.raises(ConfigError) as caught:
@@ -83,7 +83,7 @@ rate_limit: {{interval: 500ms, burst: 20}}
     assert config.warnings == ()
 
 
-def test_what_is_left_out_is_as_exporter_toolkit_has_it(tmp_path: Path):
+def test_defaults_are_those_of_exporter_toolkit(tmp_path: Path):
     Pki(tmp_path).issue("server", "localhost")
     file = tmp_path / "web.yml"
     file.write_text("tls_server_config: {cert_file: server.crt, key_file: server.key}\n")
@@ -180,7 +180,7 @@ def file(tmp_path: Path) -> Path:
     return write(tmp_path / "web.yml", USERS)
 
 
-def test_a_change_is_taken_over(file: Path):
+def test_a_change_of_the_file_is_applied(file: Path):
     live = LiveWebConfig(file)
     before = live.current()
     assert live.current() is before
@@ -188,7 +188,7 @@ def test_a_change_is_taken_over(file: Path):
     assert list(live.current().users) == ["bob"]
 
 
-def test_what_has_become_invalid_opens_no_door_and_is_told_once(file: Path):
+def test_a_file_that_becomes_invalid_allows_nothing_and_is_reported_once(file: Path):
     live = LiveWebConfig(file)
     write(file, "basic_auth_users: {alice: secret}\n")
     with capture_logs() as log:
@@ -208,7 +208,7 @@ def test_a_file_that_was_emptied_opens_no_door(file: Path, text: str):
     assert list(live.current().users) == ["alice"]
 
 
-def test_a_file_that_is_gone_opens_no_door(file: Path):
+def test_a_missing_file_allows_nothing(file: Path):
     live = LiveWebConfig(file)
     file.unlink()
     assert list(live.current().users) == ["alice"]

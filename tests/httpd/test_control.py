@@ -28,7 +28,7 @@ def mode(path: Path) -> str:
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o077])
-def test_it_is_for_the_daemon_and_its_group_whatever_umask_says(path: Path, umask: int):
+def test_it_is_for_the_daemon_and_its_group_with_any_umask(path: Path, umask: int):
     before = os.umask(umask)
     try:
         with control_socket(path):
@@ -45,7 +45,7 @@ def test_the_mode_of_a_folder_that_is_there_is_its_owner_s(path: Path):
         assert mode(path.parent) == "0o700"
 
 
-def test_what_an_ermon_that_died_has_left_is_replaced(path: Path):
+def test_the_socket_of_a_dead_ermon_is_replaced(path: Path):
     path.parent.mkdir()
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
@@ -90,7 +90,7 @@ def test_no_symbolic_link_is_followed(path: Path, target: str):
     assert target == "nothing" or mode(other) == "0o600"
 
 
-def test_whoever_took_its_place_keeps_it(path: Path):
+def test_the_socket_of_a_later_ermon_is_not_removed(path: Path):
     with control_socket(path):
         path.unlink()
         path.write_text("somebody else's")
@@ -115,7 +115,7 @@ async def test_an_account_without_a_name_has_its_number(monkeypatch: pytest.Monk
     assert await name_of_account(0) == "uid 0"
 
 
-async def test_it_serves_the_whole_api_whatever_tcp_asks_for(site: Site, tmp_path: Path):
+async def test_it_serves_the_whole_api_without_the_credentials_for_tcp(site: Site, tmp_path: Path):
     Pki(tmp_path).issue("server", "localhost")
     text = "tls_server_config: {cert_file: server.crt, key_file: server.key}\n"
     config = LiveWebConfig(write(tmp_path / "web.yml", text)).current()
@@ -125,7 +125,7 @@ async def test_it_serves_the_whole_api_whatever_tcp_asks_for(site: Site, tmp_pat
             assert (await client.get(name)).status == 200
 
 
-async def test_who_is_to_prove_themselves_has_a_way_to(tmp_path: Path):
+async def test_whether_a_configuration_can_prove_who_a_caller_is(tmp_path: Path):
     assert not proves_anybody(WebConfig())
     assert proves_anybody(WebConfig(users=USERS))
     Pki(tmp_path).issue("server", "localhost")

@@ -86,7 +86,7 @@ async def until_answered(client: Client, source: str) -> None:
 
 
 @pytest.mark.usefixtures("from_afar")
-async def test_hundreds_of_connections_shut_nobody_else_out(site: Site):
+async def test_hundreds_of_connections_shut_no_other_client_out(site: Site):
     async with site.served() as client, connections(client, 400, STRANGER) as opened:
         answers = await asyncio.gather(*(raw.status() for raw in opened))
         assert answers.count(200) == places.limits().of_one
@@ -148,7 +148,7 @@ async def test_descriptors_that_run_out_are_survived(site: Site, monkeypatch: py
 
 
 @pytest.mark.parametrize("said", [b"", b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: "])
-async def test_who_does_not_say_what_it_wants_is_let_go(
+async def test_a_client_that_sends_no_request_is_disconnected(
     site: Site, monkeypatch: pytest.MonkeyPatch, said: bytes
 ):
     monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.0)
@@ -158,7 +158,7 @@ async def test_who_does_not_say_what_it_wants_is_let_go(
         assert await raw.ended()
 
 
-async def test_who_has_said_it_may_stay(site: Site, monkeypatch: pytest.MonkeyPatch):
+async def test_a_client_that_has_sent_a_request_may_stay(site: Site, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.0)
     monkeypatch.setattr(listen, "SWEEP_SECONDS", 0.05)
     async with site.served() as client, AsyncExitStack() as stack:
@@ -171,7 +171,9 @@ async def test_who_has_said_it_may_stay(site: Site, monkeypatch: pytest.MonkeyPa
         assert await raw.status() == 200
 
 
-async def test_who_does_not_finish_tls_is_let_go(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+async def test_a_client_that_does_not_finish_tls_is_disconnected(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.05)
     Pki(tmp_path).issue("server", "localhost")
     file = write(tmp_path / "web.yml", "tls_server_config: {cert_file: server.crt, key_file: server.key}\n")
@@ -196,7 +198,9 @@ async def test_an_idle_connection_is_closed(site: Site, monkeypatch: pytest.Monk
         assert await raw.ended()
 
 
-async def test_who_takes_nothing_of_its_answer_is_let_go(site: Site, monkeypatch: pytest.MonkeyPatch):
+async def test_a_client_that_reads_nothing_of_its_answer_is_disconnected(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(sockets, "STALLED_SECONDS", 0.2)
     async with site.served() as client:
         with socket.create_connection((client.http._base_url.host, client.http._base_url.port)) as stalled:
@@ -257,7 +261,7 @@ async def test_so_many_requests_are_answered_at_once():
         done.set()
 
 
-async def test_event_streams_take_nobody_s_turn(site: Site, monkeypatch: pytest.MonkeyPatch):
+async def test_event_streams_take_no_turn_of_requests(site: Site, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(app, "MAX_AT_ONCE", 1)
     monkeypatch.setattr(app, "MAX_AT_ONCE_PER_CLIENT", 1)
     async with site.served() as client:
@@ -307,7 +311,7 @@ async def test_an_address_that_cannot_be_listened_on_is_named(site: Site):
 
 
 @pytest.mark.parametrize(("host", "prefix"), [("::1", "http://[::1]:"), ("", "http://0.0.0.0:")])
-async def test_where_it_listens_is_told_as_an_address(site: Site, host: str, prefix: str):
+async def test_the_listening_address_is_given_as_a_url(site: Site, host: str, prefix: str):
     async with listen.listening(make_app(site.context()), [(host, 0)]) as urls:
         assert any(url.startswith(prefix) for url in urls)
 

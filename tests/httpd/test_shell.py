@@ -36,7 +36,7 @@ def shell(**settings: object) -> Shell:
     return Shell(Hosts(["hello.example.net"]).hold, **settings)
 
 
-async def test_any_application_stands_inside():
+async def test_the_shell_works_with_any_application():
     async with served(shell()) as http, http.get("/", headers={"Host": "hello.example.net"}) as answer:
         assert (answer.status, await answer.text()) == (200, "hello")
         assert answer.headers["X-Frame-Options"] == "DENY"
@@ -51,7 +51,7 @@ async def test_no_handler_sees_what_the_shell_refuses():
         assert (await http.post("/change", headers={"Origin": "http://evil.example"})).status == 403
 
 
-async def test_whoever_stands_outermost_puts_a_refusal_in_its_own_words():
+async def test_the_outermost_layer_formats_a_refusal():
     @web.middleware
     async def in_other_words(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
@@ -64,7 +64,7 @@ async def test_whoever_stands_outermost_puts_a_refusal_in_its_own_words():
         assert await answer.json() == {"error": 421}
 
 
-async def test_changes_are_off_unless_the_application_says_otherwise():
+async def test_changes_are_disabled_by_default():
     async with served(shell()) as http:
         assert (await http.post("/change")).status == 403
     settings = {"changes_allowed": True, "config": lambda: WebConfig(users=USERS)}

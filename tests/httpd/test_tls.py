@@ -81,7 +81,7 @@ async def test_a_new_certificate_is_shown_without_a_restart(site: Site, pki: Pki
 # Certificates of clients -----------------------------------------------------------------------------
 
 
-async def test_who_must_show_a_certificate_and_does_not_is_refused(site: Site, pki: Pki, tmp_path_factory):
+async def test_a_client_without_a_required_certificate_is_refused(site: Site, pki: Pki, tmp_path_factory):
     stranger = Pki(tmp_path_factory.mktemp("stranger"))
     async with serving(site, pki, f"{CLIENTS}: RequireAndVerifyClientCert") as url:
         with pytest.raises((ClientError, ConnectionError)):
@@ -112,7 +112,7 @@ async def test_a_certificate_needs_a_name_that_is_allowed(site: Site, pki: Pki, 
         assert log[0]["reason"] == "client_allowed_sans has none of the certificate's names"
 
 
-async def test_an_authority_that_is_taken_out_vouches_no_more(site: Site, pki: Pki, tmp_path_factory):
+async def test_certificates_of_a_removed_authority_are_refused(site: Site, pki: Pki, tmp_path_factory):
     other = Pki(tmp_path_factory.mktemp("other"))
     async with serving(site, pki, f"{CLIENTS}: RequireAndVerifyClientCert") as url:
         mine = pki.client(pki.issue("client", "prometheus.example.net"))
@@ -150,7 +150,7 @@ async def test_a_certificate_that_is_not_valid_any_more_changes_nothing_on_an_ol
     assert site.reloads == 0
 
 
-async def test_a_verified_certificate_may_change_things(site: Site, pki: Pki):
+async def test_a_client_with_a_verified_certificate_may_make_changes(site: Site, pki: Pki):
     site.lifecycle = True
     async with serving(site, pki, f"{CLIENTS}: VerifyClientCertIfGiven") as url:
         assert await ask(url, pki.client(), "POST", "/-/reload") == 403

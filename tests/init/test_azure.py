@@ -52,7 +52,7 @@ def test_advertised_prefixes_are_proposed_as_a_pool():
     assert list(map(str, pool.prefixes)) == ["192.0.4.0/28", "192.0.4.64/28", "2a00:1::/64"]
 
 
-def test_what_two_circuits_advertise_is_one_pool_of_both():
+def test_prefixes_of_two_circuits_are_one_pool_of_both():
     pools = read("list.json").pools
     assert {name: (pool.circuits, list(map(str, pool.prefixes))) for name, pool in pools.items()} == {
         "er-ams-outbound": (["er-ams"], ["192.0.4.0/28"]),
@@ -74,7 +74,7 @@ def test_several_files_are_one_network():
     assert list(read("microsoft.json", "both.json").circuits) == ["er-ams", "MyCircuit-private", "MyCircuit"]
 
 
-def test_what_is_left_out_or_not_validated_is_said():
+def test_missing_and_unvalidated_values_are_reported():
     assert read("list.json").notes == [
         "Circuit er-ams, AzurePrivatePeering: left out, it is disabled in Azure.",
         "Circuit er-ams, AzurePublicPeering: left out, ermon watches Microsoft peering and private peering.",
@@ -158,14 +158,14 @@ def test_any_name_becomes_one_that_the_configuration_takes(tmp_path, name):
         (lambda d: d.pop("peerings"), "er.json: $: Object missing required field `peerings`"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_field(change, message):
+def test_mistakes_are_reported_with_their_fields(change, message):
     with pytest.raises(AnswerError) as caught:
         read_changed(change)
     assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 100_000, b"{}x"])
-def test_what_is_not_json_is_refused(content):
+def test_data_that_is_not_json_is_refused(content):
     with pytest.raises(AnswerError, match=r"er.json: is not JSON: .*az network express-route show"):
         add_circuits(Answers(), [("er.json", content)])
 

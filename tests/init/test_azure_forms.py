@@ -72,7 +72,7 @@ def test_every_form_says_the_same(form, name):
     assert read(form(known(name))) == read(known(name))
 
 
-def test_what_windows_powershell_redirects_is_read(tmp_path):
+def test_redirected_output_of_windows_powershell_is_read(tmp_path):
     config = written(tmp_path, azure=["powershell-5.1.json"]).config
     (circuit,) = config.circuits.values()
     assert (circuit.name, circuit.peering, circuit.location) == ("er1", Peering.PRIVATE, "Chicago")
@@ -102,12 +102,12 @@ def test_a_peering_beside_its_circuit_is_no_second_one():
     assert read(second, circuit).circuits["MyCircuit"].location == "Silicon Valley"
 
 
-def test_a_peering_whose_circuit_nobody_names_is_refused():
+def test_a_peering_without_its_circuit_is_refused():
     with pytest.raises(AnswerError, match=r"0.json: \$.id: does not name the circuit of the peering"):
         read(known("both.json")["peerings"][0] | {"id": "/x"})
 
 
-def test_what_powershell_has_cut_off_is_said_with_what_helps():
+def test_output_that_powershell_truncated_is_reported_with_the_remedy():
     with pytest.raises(
         AnswerError, match=r"peerings\[0\]: .*PowerShell has cut it off: use ConvertTo-Json -Depth 10"
     ):
@@ -150,13 +150,13 @@ def test_the_services_are_those_of_the_route_filter_that_the_peering_names(at):
     assert read(circuit, route_filter()).circuits["er-ams"].services == SERVICES
 
 
-def test_a_route_filter_of_nobody_is_left_out_and_said():
+def test_an_unused_route_filter_is_left_out_and_reported():
     answers = read(known("microsoft.json"), route_filter(**ON_PEERING))
     assert answers.circuits["er-ams"].services == []
     assert answers.notes == ["Route filter Filter: left out, it belongs to no circuit that is given here."]
 
 
-def test_a_rule_that_denies_brings_no_service():
+def test_a_rule_that_denies_adds_no_service():
     rules = [{"access": "Deny", "communities": ["12076:5010"]}]
     assert (
         read(known("both.json"), route_filter(**ON_PEERING) | {"rules": rules}).circuits["MyCircuit"].services
@@ -291,7 +291,7 @@ def test_no_example_takes_an_asn_of_azures(tmp_path):
     assert {feed.local_asn for feed in feeds} == {3320, 65012}
 
 
-def test_no_example_takes_an_address_of_anybodys(tmp_path):
+def test_examples_use_only_documentation_addresses(tmp_path):
     circuit = known("both.json")
     circuit["peerings"][0] |= {
         "primaryPeerAddressPrefix": "192.0.2.0/30",

@@ -207,13 +207,13 @@ def test_what_nobody_knows_behind_a_provider_is_missing(tmp_path):
         (("--router", "edge-1/a b=10.0.0.1"), "--router: 'a b' cannot be the name of a VRF"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_flag(tmp_path, arguments, message):
+def test_mistakes_are_reported_with_their_flags(tmp_path, arguments, message):
     with pytest.raises(InitError) as caught:
         written(tmp_path, *arguments)
     assert message in str(caught.value)
 
 
-def test_the_design_brings_its_questions(tmp_path):
+def test_a_design_has_its_questions(tmp_path):
     person = Person(
         [
             ("Design of your edge", "vrfs, firewall, provider"),

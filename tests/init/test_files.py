@@ -185,7 +185,7 @@ def test_proposed_addresses_make_way_for_those_that_were_said(tmp_path):
     assert {feed.local for feed in config.feeds.values()} == {"192.0.2.2", "192.0.2.4"}
 
 
-def test_mirrors_have_an_asn_that_is_nobody_elses(tmp_path):
+def test_mirrors_have_an_asn_that_is_not_used_elsewhere(tmp_path):
     config = written(
         tmp_path,
         *(
@@ -221,7 +221,7 @@ def test_a_pool_that_nothing_covers_is_forbidden_on_the_internet_and_no_canary(t
 # What is marked, and what is left alone --------------------------------------------------------------------
 
 
-def test_what_nobody_said_is_marked_and_what_was_said_is_not(tmp_path):
+def test_proposed_values_are_marked_and_given_ones_are_not(tmp_path):
     written(tmp_path, *AMSTERDAM, *LINKS_4, "--router", "edge-1=10.0.0.1")
     text = (tmp_path / "ermon.yml").read_text()
     marked = [
@@ -269,7 +269,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_what_is_typed_comes_back_as_it_was_typed(tmp_path, text):
+def test_typed_values_are_written_unchanged(tmp_path, text):
     config = written(tmp_path, *AMSTERDAM[:4], "--location", text, "--geo", text, *LINKS_4).config
     assert (config.circuits["ams"].location, config.circuits["ams"].geo) == (text, text)
 
@@ -300,7 +300,7 @@ def test_a_line_break_is_refused_in_the_configurations_words(tmp_path):
 # The file itself -------------------------------------------------------------------------------------------
 
 
-def test_the_file_is_not_for_everybody_and_nothing_lies_beside_it(tmp_path):
+def test_the_file_is_private_and_no_other_is_left_beside_it(tmp_path):
     written(tmp_path, *AMSTERDAM, *LINKS_4)
     assert [path.name for path in tmp_path.iterdir()] == ["ermon.yml"]
     assert (tmp_path / "ermon.yml").stat().st_mode & 0o777 == 0o640
@@ -314,7 +314,7 @@ def test_it_never_overwrites(tmp_path):
     assert file.read_text() == "mine"
 
 
-def test_it_overwrites_when_it_is_told_to(tmp_path, capsys):
+def test_it_overwrites_on_request(tmp_path, capsys):
     file = tmp_path / "ermon.yml"
     file.write_text("mine")
     code = cli.run(["init", str(file), "--force", "--azure", str(AZURE / "microsoft.json")])
@@ -340,7 +340,7 @@ def test_standard_output_holds_the_configuration_and_nothing_else(tmp_path, caps
     assert "  ermon render router edge-1 --config.file=ermon.yml --platform=" in err
 
 
-def test_what_azure_prints_can_be_piped_in(tmp_path, monkeypatch, capsys):
+def test_output_of_azures_tools_can_be_piped_in(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO((AZURE / "list.json").read_bytes())))
     assert cli.run(["init", str(tmp_path / "ermon.yml"), "--azure", "-"]) == 0
     assert capsys.readouterr().out.startswith("Circuit er-ams, AzurePrivatePeering: left out")
@@ -356,7 +356,7 @@ def test_a_disk_without_hard_links_is_good_enough(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["ermon.yml"]
 
 
-def test_whoever_was_faster_keeps_the_file(tmp_path):
+def test_a_file_that_was_created_meanwhile_is_kept(tmp_path):
     file = tmp_path / "ermon.yml"
     file.symlink_to("nowhere")
     with pytest.raises(FileExistsError):
@@ -364,7 +364,7 @@ def test_whoever_was_faster_keeps_the_file(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["ermon.yml"]
 
 
-def test_a_usage_error_is_2_and_says_where(tmp_path, capsys):
+def test_a_usage_error_exits_with_2_and_its_place(tmp_path, capsys):
     assert cli.run(["init", str(tmp_path / "x.yml"), "--azure", str(tmp_path / "no.json")]) == 2
     assert capsys.readouterr().err == f"ermon: {tmp_path}/no.json: No such file or directory\n"
 
@@ -378,7 +378,7 @@ def test_answers_that_do_not_go_together_write_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_all_that_is_missing_is_said_with_its_flag(tmp_path):
+def test_all_missing_values_are_reported_with_their_flags(tmp_path):
     with pytest.raises(InitError) as caught:
         written(tmp_path, "--circuit", "ams", "--uplink", "isp-a=border-1,174")
     assert [line.partition(":")[2].split(":")[0].strip() for line in str(caught.value).splitlines()] == [
@@ -427,7 +427,7 @@ def test_long_names_make_feeds_with_names_of_their_own(tmp_path):
     assert len(mirrors) == 4
 
 
-def test_a_mirror_with_nothing_to_show_is_told_of_beforehand(tmp_path):
+def test_a_mirror_without_routes_is_reported_beforehand(tmp_path):
     arguments = (*AMSTERDAM, *LINKS, "--pool", "out=192.0.4.0/28", *EXITS)
     said = init(str(tmp_path / "ermon.yml"), flags(*arguments), [], replace=False, terminal=None)
     note = (

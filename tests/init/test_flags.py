@@ -28,7 +28,7 @@ def test_every_flag_of_the_command_is_read(flag: Flag):
         add_flags(Answers(), options.given)
 
 
-def test_what_describes_a_circuit_belongs_to_the_one_before_it():
+def test_flags_of_a_circuit_belong_to_the_one_before_them():
     answers = answered(
         *(
             "--circuit",
@@ -111,7 +111,7 @@ def test_an_asn_may_have_its_letters():
         (("--own-prefix", ","), "--own-prefix: must be prefixes such as"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_flag(arguments, message):
+def test_mistakes_are_reported_with_their_flags(arguments, message):
     with pytest.raises(AnswerError) as caught:
         answered(*arguments)
     assert message in str(caught.value)

@@ -117,7 +117,7 @@ def test_of_azures_circuit_only_the_rest_is_asked_for(tmp_path):
     assert load_config(tmp_path / "ermon.yml").config.circuits["er-ams"].geo == "emea"
 
 
-def test_what_is_said_by_flags_is_not_asked_for(tmp_path):
+def test_values_of_flags_are_not_asked_for(tmp_path):
     person = Person(
         [
             ("Design of your edge", ""),

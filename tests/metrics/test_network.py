@@ -354,7 +354,7 @@ async def test_a_lost_link(scraper: Scraper, space: Space):
 
 
 @BOTH_FAMILIES
-async def test_what_cannot_be_judged_is_unknown(scraper: Scraper, space: Space):
+async def test_subjects_that_cannot_be_judged_are_unknown(scraper: Scraper, space: Space):
     link = {"circuit": "chicago", "link": "primary", "family": space.family}
     scraper.net.down("edge-1", "chicago-primary")
     assert await scraper.value("ermon_check_unknown", check="link-down", **link) == 1

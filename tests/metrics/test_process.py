@@ -86,7 +86,7 @@ def test_missing_confinement_is_shown_by_part(telemetry: Telemetry):
     assert telemetry.unconfined == {}
 
 
-def test_whether_an_exabgp_passes_updates_on_as_they_came(telemetry: Telemetry):
+def test_whether_an_exabgp_sends_raw_updates(telemetry: Telemetry):
     told = []
     for state in (None, RawState.ON, RawState.OFF, RawState.ON, RawState.UNTESTED):
         telemetry.raw(EDGES, state)

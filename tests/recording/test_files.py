@@ -81,7 +81,7 @@ def test_a_long_line_is_one_line(tmp_path: Path) -> None:
     assert read(path) == ([b"one", long, b"two"], [])
 
 
-def test_a_folder_of_somebody_elses_is_refused(tmp_path: Path) -> None:
+def test_a_folder_of_another_user_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
     with pytest.raises(FolderError, match=r"cannot record there: it is world-writable \(mode 0777\)"):
         Folder(tmp_path)

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,76 @@ def test_a_disk_that_is_full_loses_lines_and_is_written_to_again_when_it_is_not(
     )
     assert [told for told in found if told[0] > began] == [told for told in daemon.told if told[0] > began]
     assert capsys.readouterr().out.count("No space left on device") == 1, "it is said once"
+
+
+def test_lines_lost_before_a_file_that_could_not_begin_are_reported_by_the_next_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon = MiniatureDaemon(MIRROR, folder, BEGAN)
+    daemon.lines(*at(1, *SESSION))
+    recordings = folder / "recordings"
+    eventually(lambda: any(path.stat().st_size for path in recordings.iterdir()), "it is recorded")
+    full, refused = threading.Event(), 0
+    put, discard = RecordingFile._put, RecordingFile.discard
+
+    def put_or_refuse(file: RecordingFile, data: bytes) -> None:
+        if full.is_set():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        put(file, data)
+
+    def count_and_discard(file: RecordingFile) -> None:
+        nonlocal refused
+        refused += 1
+        discard(file)
+
+    monkeypatch.setattr(RecordingFile, "_put", put_or_refuse)
+    monkeypatch.setattr(RecordingFile, "discard", count_and_discard)
+    seconds = iter(range(5, 10_000))
+
+    def after_a_second(condition: Callable[[], bool]) -> bool:
+        daemon.settle(BEGAN + next(seconds))
+        return condition()
+
+    full.set()
+    eventually(lambda: after_a_second(lambda: refused > 2), "new files are tried")
+    assert len(daemon.files) == 1, "none of them remains"
+    full.clear()
+    eventually(lambda: after_a_second(lambda: len(daemon.files) > 1), "a file begins")
+    daemon.stop()
+    assert daemon.dropped > 2
+    assert reasons(daemon)[-1] == ("loss", daemon.dropped)
+
+
+def refuse(file: RecordingFile, data: bytes) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("stops", [False, True])
+def test_lines_in_the_compressor_are_lost_with_their_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, stops: bool
+) -> None:
+    daemon = MiniatureDaemon(MIRROR, folder, BEGAN, replace(QUICK, flush_seconds=3600.0))
+    daemon.lines(*at(1, *SESSION))
+    sent = 1 + len(SESSION)  # the first line is that of the daemon's start
+    eventually(lambda: daemon.recorder._writer._unflushed == sent, "all are compressed")
+    monkeypatch.setattr(RecordingFile, "_put", refuse)
+    if stops:
+        daemon.stop()
+        assert daemon.dropped == sent
+        assert "it is truncated: its writer was killed, or is still writing" in daemon.replay()[1]
+        return
+    daemon.settle(BEGAN + 5)
+    eventually(lambda: daemon.dropped == sent + 1, "the line that cannot be written is lost too")
+    monkeypatch.undo()
+    seconds = iter(range(6, 10_000))
+
+    def goes_on() -> bool:
+        daemon.settle(BEGAN + next(seconds))
+        return len(daemon.files) > 1
+
+    eventually(goes_on, "a file begins")
+    daemon.stop()
+    assert reasons(daemon)[-1] == ("loss", daemon.dropped)
 
 
 def test_a_disk_that_is_too_slow_holds_up_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

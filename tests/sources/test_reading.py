@@ -40,7 +40,7 @@ def test_every_kind_that_a_configuration_may_name_is_read():
         ("m365", ENDPOINTS, None),
     ],
 )
-def test_a_list_goes_on_where_azure_says_so(kind, page, link):
+def test_a_list_continues_at_the_next_link_of_azure(kind, page, link):
     assert next_page(kind, encode(page)) == link
 
 

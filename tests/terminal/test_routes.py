@@ -99,7 +99,7 @@ async def test_a_name_shows_its_places(net: Company):
 
 async def test_no_route_with_a_community_is_1(net: Company):
     seen = await look(net, "routes", "64500:1")
-    assert (seen.code, seen.lines[0]) == (1, "○ No feed has a route with it: Community 64500:1.")
+    assert (seen.code, seen.lines[0]) == (1, "○ Community 64500:1: no feed has a route with it.")
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ async def test_an_invalid_query_exits_with_2_and_says_what_would_be_right(
     assert "\x1b" not in seen.err
 
 
-async def test_a_feed_that_is_not_there_is_2_and_names_those_that_are(net: Company):
+async def test_an_unknown_feed_exits_with_2_and_lists_the_feeds(net: Company):
     seen = await look(net, "routes", V4.pool, "--feed=edge-9")
     assert seen.code == 2
     assert "there is no feed 'edge-9' at" in seen.err

@@ -58,6 +58,27 @@ async def test_times_are_shown_in_the_local_zone_and_in_utc(
     )
 
 
+@pytest.mark.parametrize(
+    ("zone", "columns", "told"),
+    [
+        ("UTC", 100, "Since Prefixes Advertised primary edge-1 IPv4 ● up 1 min 11:06:42 UTC 2"),
+        ("Asia/Kolkata", 110, "For Prefixes Advertised"),
+        ("Asia/Kolkata", 125, "● up 1 min 16:36:42 UTC+5:30 (11:06:42 UTC) 2"),
+    ],
+)
+async def test_links_have_the_time_of_their_state_in_both_zones_where_there_is_room(
+    net: Company,
+    clock_of: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+    zone: str,
+    columns: int,
+    told: str,
+):
+    clock_of(zone)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert told in (await look(net, "status")).section("Circuits")
+
+
 @BOTH_FAMILIES
 async def test_a_leak_exits_with_1_and_shows_place_time_and_steps(net: Company, space: Space):
     net.announce("isp-a", space.pool, path="64500").wait(75)
@@ -189,6 +210,13 @@ async def test_the_list_has_the_order_of_the_api_and_begins_with_the_headline(ne
     assert ids == [each["id"] for each in asked.data["findings"] if each["state"] == "raised"]
 
 
+@pytest.mark.parametrize("command", [("status",), ("routes", V4.exchange)])
+async def test_in_a_pipe_no_line_is_filled_up_with_spaces(net: Company, command: tuple[str, ...]):
+    seen = await look(net.announce("isp-a", V4.pool, path="64500").wait(5), *command)
+    assert seen.lines
+    assert [line for line in seen.lines if line != line.rstrip()] == []
+
+
 async def test_scripts_get_the_same_with_json(net: Company):
     seen = await look(net.down("outside"), "status", "--json")
     assert (seen.code, seen.data["status"]["headline"]["kind"]) == (4, "unseen")
@@ -288,7 +316,7 @@ def test_a_missing_required_service_is_highlighted(net: Company):
 
 
 @BOTH_FAMILIES
-def test_what_no_feed_proves_is_unknown_and_neither_0_nor_no(net: Company, space: Space):
+def test_unproven_values_are_unknown_and_neither_0_nor_no(net: Company, space: Space):
     seen = drawn(snapshot_of(net.down("edge-1")), width=120)
     family = {"ipv4": "IPv4", "ipv6": "IPv6"}[space.family]
     told = seen.section("Circuits")

@@ -6,6 +6,7 @@ import pytest
 
 from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.check import AcceptanceStep, NotTested, ReadFromState
+from ermon.model.prefixes import FAMILY_NAMES
 from ermon.verify.steps import STEPS
 from tests.checks.company import PLANT, V4, V6, Company, Space, company
 from tests.verify.acceptance import converged, put_to_the_test
@@ -50,7 +51,7 @@ async def test_a_circuit_with_private_peering_passes_without_pools():
 async def test_a_link_that_is_down_fails_the_circuit(net: Company, space: Space):
     net.lose("chicago-primary", space.family).wait(10)
     run = await put_to_the_test(net)
-    name = {"ipv4": "IPv4", "ipv6": "IPv6"}[space.family]
+    name = FAMILY_NAMES[space.family]
     assert run.code == 1
     assert run.problems("sessions") == [f"fail {name} on link primary (edge-1) is down"]
     [proof] = [p for p in run.step("sessions")["evidence"] if p["status"] == "fail"]
@@ -67,8 +68,15 @@ async def test_a_comparison_with_a_link_that_is_down_is_unknown(net: Company, sp
     run = await put_to_the_test(net)
     for step, check in (("received-equal", "link-asymmetry"), ("advertised-equal", "advertised-asymmetry")):
         assert run.problems(step) == [
-            f"unknown not tested: primary of chicago is down ({check} chicago {space.family})"
+            f"unknown not tested: primary of chicago is down ({check} chicago {FAMILY_NAMES[space.family]})"
         ]
+
+
+async def test_what_a_link_that_is_down_suppresses_names_it_or_the_check(net: Company):
+    net.lose("chicago-primary", "ipv4").wait(10)
+    run = await put_to_the_test(net)
+    [missing] = [p for p in run.step("prefixes")["evidence"] if p["status"] == "fail"]
+    assert missing["details"]["suppressed"] == "link-down suppresses it"
 
 
 async def test_a_link_that_is_down_is_clean_of_nothing(net: Company):
@@ -81,7 +89,7 @@ async def test_a_link_that_is_down_is_clean_of_nothing(net: Company):
 async def test_a_link_whose_router_is_not_seen_is_unknown_and_no_failure(net: Company, space: Space):
     net.down("edge-1").wait(30)
     run = await put_to_the_test(net)
-    name = {"ipv4": "IPv4", "ipv6": "IPv6"}[space.family]
+    name = FAMILY_NAMES[space.family]
     assert run.code == 1
     assert run.report["status"] == "unknown"
     assert f"unknown it is unknown whether {name} on link primary (edge-1) is up" in run.problems("sessions")
@@ -198,7 +206,9 @@ async def test_an_outside_view_that_is_not_seen_proves_no_absence(net: Company, 
     net.down("outside")
     run = await put_to_the_test(net)
     assert run.not_passed() == {"internet": "unknown", "sight": "unknown"}
-    assert f"unknown cannot be judged: pool-leak chi {space.family} outside" in run.problems("internet")
+    assert f"unknown cannot be judged: pool-leak chi {FAMILY_NAMES[space.family]} outside" in run.problems(
+        "internet"
+    )
 
 
 async def test_an_uplink_without_a_mirror_proves_no_absence():
@@ -235,7 +245,7 @@ async def test_a_finding_that_cannot_be_judged_any_more_is_unknown(net: Company)
     run = await put_to_the_test(net)
     assert run.step("internet")["status"] == "unknown"
     assert (
-        "unknown cannot be judged: pool-leak chi ipv4 isp-a isp-a; it was violated when ermon could last judge it"
+        "unknown cannot be judged: pool-leak chi IPv4 isp-a isp-a; it was violated when ermon could last judge it"
         in run.problems("internet")
     )
 

@@ -71,7 +71,7 @@ async def test_a_leak_names_pool_prefix_path_feed_and_router(net: Company):
     assert f"      ✗ NAT pool chi {V6.pool} is advertised to isp-a by edge-1\n" in out
     told = " ".join(out.split())
     assert (
-        "pool-leak chi ipv6 isp-a · 2001:db8:100:10::/64 · AS path 64500 · next hop 2001:db8:fe::254 · "
+        "pool-leak chi IPv6 isp-a · 2001:db8:100:10::/64 · AS path 64500 · next hop 2001:db8:fe::254 · "
         "seen on isp-a · router edge-1 · since 2026-11-18 11:07:42 UTC" in told
     )
     assert out.endswith("\nNot accepted: 1 of 14 steps fail.\n")
@@ -160,6 +160,22 @@ async def test_exabgp_that_does_not_run_is_the_one_answer_to_all_steps(net: Comp
     assert as_json.circuit()["blinded_by"] == "Nothing can be judged: ExaBGP does not run (exited)"
 
 
+async def test_that_no_session_is_up_is_the_one_answer_to_all_steps(net: Company):
+    for feed in net.monitor.config.feeds:
+        net.down(feed)
+    out = " ".join((await put_to_the_test(net.wait(40), as_json=False)).out.split())
+    assert "Nothing can be judged: none of 8 feeds is up (closing connection)." in out
+    assert "cannot be judged:" not in out
+    assert "of 14 steps are unknown" in out
+
+
+async def test_after_a_start_verify_says_that_the_routers_are_waited_for(net: Company):
+    net.wait(700).restart().process_up("edges").process_up("outside")
+    assert "none of 8 feeds is up (ermon waits for the routers)" in " ".join(
+        (await put_to_the_test(net.wait(3), as_json=False)).out.split()
+    )
+
+
 async def test_the_feeds_of_another_exabgp_are_still_judged(net: Company):
     net.process_down().wait(6)
     out = (await put_to_the_test(net, as_json=False)).out
@@ -176,5 +192,7 @@ def test_times_stand_here_and_in_utc_each_with_its_zone(clock_of: Callable[[str]
     assert told.splitlines()[1].endswith(here)
 
 
-def test_text_that_is_not_a_time_is_unchanged():
-    assert "yesterday" in printed(report(time="yesterday"))
+def test_text_that_is_not_a_time_is_unchanged(clock_of: Callable[[str], None]):
+    clock_of("America/New_York")
+    for words in ("yesterday", "0001-01-01T00:00:00Z"):
+        assert words in printed(report(time=words))

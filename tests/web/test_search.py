@@ -290,7 +290,10 @@ async def test_a_finding_is_found_by_its_id_check_and_labels(client: Client, sit
         shown = answer["places"][places(answer).index(("finding", finding.id))]
         assert (shown["href"], shown["state"]) == (f"findings/{finding.id}", "down")
         assert shown["text"].startswith("critical, raised: NAT pool chi")
-    site.net.withdraw("isp-a", V4.pool).wait(100)
+    site.net.withdraw("isp-a", V4.pool).wait(10)
+    [shown] = (await found(client, finding.id))["places"]
+    assert (shown["state"], shown["text"][:20]) == ("recovering", "critical, recovering")
+    site.net.wait(90)
     [shown] = (await found(client, finding.id))["places"]
     assert (shown["state"], shown["text"][:17]) == ("up", "critical, cleared")
 

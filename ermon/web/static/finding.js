@@ -3,9 +3,9 @@
 import { ask } from "./ask.js";
 import { el } from "./dom.js";
 import { evidence, labels } from "./evidence.js";
-import { coded, plan, told } from "./plan.js";
+import { coded, plan } from "./plan.js";
 import { at } from "./times.js";
-import { dayOf, decoded, duration, seconds, stands } from "./words.js";
+import { dayOf, decoded, duration, seconds, stands, subject } from "./words.js";
 
 const EVERY = 10_000;
 
@@ -86,9 +86,13 @@ function others({ also }) {
   const items = also.map((other) => el(
     "li", {},
     at(other.since), ` ${stands(other).mark} ${stands(other).word}: `,
-    el("a", { href: encodeURIComponent(other.id) }, other.summary), told(other.labels) && ` (${told(other.labels)})`,
+    el("a", { href: encodeURIComponent(other.id) }, other.summary), inBrackets(subject(other.labels)),
   ));
   return el("section", { "aria-labelledby": "also" }, el("h2", { id: "also" }, "Other findings of that time"), items.length > 0 ? el("ul", {}, items) : el("p", {}, "Nothing that ermon knows of."));
+}
+
+function inBrackets(names) {
+  return names.length > 0 && ` (${names.join(", ")})`;
 }
 
 function back({ check, since }) {

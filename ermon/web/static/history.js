@@ -7,7 +7,7 @@ import { chosenDay, listenToDays, renderDays } from "./days.js";
 import { el, setText, show } from "./dom.js";
 import { renderGaps } from "./past.js";
 import { now, onChange, store } from "./store.js";
-import { clock, duration, FAMILIES, marked, minute, plural, seconds, stands } from "./words.js";
+import { clock, duration, FAMILIES, marked, minute, plural, seconds, stands, subject } from "./words.js";
 
 const EVERY = 60_000;
 /** The delay after which the timeline includes an event. */
@@ -150,8 +150,7 @@ function findingBand(finding) {
   const from = seconds(finding.since ?? finding.raised_at);
   const until = seconds(finding.ended_at ?? finding.ok_since ?? finding.cleared_at) ?? span.to;
   const lasted = finding.ok_since || finding.cleared_at ? `lasted ${duration(until - from)}` : `for ${duration(now() - from)}`;
-  const labels = Object.values(finding.labels).filter((label) => label !== "").map((label) => FAMILIES[label] ?? label);
-  const name = el("a", { href: `findings/${encodeURIComponent(finding.id)}`, title: finding.summary }, el("code", {}, finding.check), ` ${labels.join(" ")}`);
+  const name = el("a", { href: `findings/${encodeURIComponent(finding.id)}`, title: finding.summary }, el("code", {}, finding.check), ` ${subject(finding.labels).join(" ")}`);
   const { mark, word } = stands(finding);
   const text = `${mark} ${word}, ${clock(from * 1000)}, ${lasted}`;
   return band(name, text, [block(finding.severity, from, until, text)]);

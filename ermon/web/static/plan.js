@@ -1,7 +1,6 @@
 // What to do about a finding, step by step, with its commands filled in and a button that copies each.
 
 import { el } from "./dom.js";
-import { FAMILIES } from "./words.js";
 
 const COPIED_FOR = 2_000;
 
@@ -86,9 +85,4 @@ function words(text, placeholders) {
   if (entries.length === 0) return null;
   const told = entries.map(([word, meaning], n) => [n > 0 && "; ", el("code", {}, word), `: ${meaning}`]);
   return el("p", { class: "facts" }, "To be replaced: ", told, ".");
-}
-
-/** Returns the labels in one line, which distinguish two findings of one check. */
-export function told(labels) {
-  return Object.values(labels).filter((value) => value !== "").map((value) => FAMILIES[value] ?? value).join(", ");
 }

@@ -2,7 +2,7 @@
 
 import { ask } from "./ask.js";
 import { el, PHONE, setText, table } from "./dom.js";
-import { MARKS, plural } from "./words.js";
+import { KINDS, MARKS, plural } from "./words.js";
 
 const HEAD = ["Feed", "Prefix", "Learned over", "AS path", "Next hop", "Communities"];
 /** Rows of a table on the page; the terminal and the API show more. */
@@ -78,7 +78,7 @@ function places({ places: shown, places_total: total }) {
   if (shown.length === 0) return null;
   const items = shown.map(({ kind, name, text, state, href }) => el(
     "li", {},
-    state !== null && [el("span", { class: state }, MARKS[state] ?? MARKS.unknown), " "],
+    state !== null && [el("span", { class: state }, MARKS[state] ?? KINDS[state] ?? MARKS.unknown), " "],
     `${kind} `, href === null ? el("strong", {}, name) : el("a", { href }, name), " ", withPrefixes(text),
   ));
   return [el("ul", { class: "places" }, items), total > shown.length && el("p", { class: "unknown" }, `◆ and ${total - shown.length} more: search for a longer name.`)];

@@ -97,6 +97,11 @@ export function plural(count, one, many = `${one}s`) {
   return `${count} ${count === 1 ? one : many}`;
 }
 
+/** Returns the values of the labels that distinguish two findings of one check, each once: a feed may have its uplink's name. */
+export function subject(labels) {
+  return [...new Set(Object.values(labels).filter((value) => value !== "").map((value) => FAMILIES[value] ?? value))];
+}
+
 /** Returns the first names, and how many more there are. */
 export function some(names, most = 5) {
   const rest = names.length - most;

@@ -37,7 +37,8 @@ class _WithPolicy(Receiver):
 class Ermon(_WithPolicy):
     """``ermon run``, which gets UPDATEs from ExaBGP as routers sent them."""
 
-    name, poll_seconds = "ermon", 0.02
+    name = "ermon"
+    poll_seconds = 0.05  # ermon's answer is about everything, and takes some milliseconds
     raw: ClassVar = "on"
 
     @contextlib.contextmanager
