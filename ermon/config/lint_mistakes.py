@@ -93,7 +93,7 @@ NEAR = 0.85
 
 def _mirror_asns_swapped(config: Config) -> Iterator[Lint]:
     others: dict[str | None, set[int]] = {}
-    for feed in config.feeds.values():
+    for feed in config.exabgp_feeds.values():
         if feed.view not in MIRRORS:
             others.setdefault(feed.router, set()).add(feed.peer_asn)
     for feed in _mirrors(config):
@@ -107,7 +107,7 @@ def _mirror_asns_swapped(config: Config) -> Iterator[Lint]:
 
 
 def _mirrors(config: Config) -> Iterator[Feed]:
-    return (feed for feed in config.feeds.values() if feed.view in MIRRORS)
+    return (feed for feed in config.exabgp_feeds.values() if feed.view in MIRRORS)
 
 
 def _canaries(config: Config) -> Iterator[Lint]:
@@ -159,7 +159,9 @@ def _alertmanager_path(config: Config) -> Iterator[Lint]:
 def _router_id_taken(config: Config) -> Iterator[Lint]:
     path, taken = ("collector", "router_id"), parse_address(config.collector.router_id)
     owners = [f"router {name}" for name, addresses in config.routers.items() if taken in addresses]
-    owners += [f"feed {feed.name}'s router" for feed in config.feeds.values() if feed.peer == str(taken)]
+    owners += [
+        f"feed {feed.name}'s router" for feed in config.exabgp_feeds.values() if feed.peer == str(taken)
+    ]
     if owners:
         yield Lint(
             "router-id-taken", path, f"{taken} is an address of {owners[0]}, which would refuse the session"

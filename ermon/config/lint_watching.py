@@ -39,7 +39,8 @@ def _view_missing(config: Config) -> Iterator[Lint]:
 def _best_path_only(config: Config) -> Iterator[Lint]:
     for link in config.links:
         tables = config.tables_of(link)
-        if tables and not any(feed.add_path for feed in tables):
+        is_reported = all((link.key, family) in config.sessions for family in link.families)
+        if tables and not is_reported and not any(feed.add_path for feed in tables):
             feeds = ", ".join(sorted(feed.name for feed in tables))
             text = f"{feeds} shows only best paths of {link.router}: ermon cannot see the loss of this link alone"
             yield Lint("best-path-only", ("circuits", link.circuit, "links", link.name), text)

@@ -18,6 +18,9 @@ from ermon.model.inventory import Circuit, Feed, Link, Uplink, View
 from ermon.model.prefixes import FAMILIES, Address, Family, parse_address
 
 _NO_PEER = BmpPeerEntry()
+WITHOUT_BMP = frozenset({"fortios", "openbgpd", "panos"})
+"""Platforms that have no BMP by their documentation."""
+
 _PRE_POLICY, _ADVERTISED = "pre-policy", "advertised"
 """What a session's name is followed by, for the feeds besides what the router accepts from the neighbor."""
 
@@ -240,6 +243,9 @@ def cautions_about_bmp(draft: Draft) -> Iterator[Complaint]:
     for name in reporting:
         if name not in ends:
             message = f"has no effect: no link and no uplink has {name} as its router, so it has no session to report"
+            yield Complaint(("routers", name, "bmp"), message)
+        if draft.routers[name].platform in WITHOUT_BMP:
+            message = "has no effect: the router's platform has no BMP by its documentation; give it an edge-table feed"
             yield Complaint(("routers", name, "bmp"), message)
         yield from _other_family(name, draft)
         yield from _idle_addresses(name, draft)

@@ -86,6 +86,7 @@ def _tables_of(status: StatusDoc, circuits: Iterable[str]) -> set[tuple[str, Fam
                 if (
                     (feed.view == "edge-table" and (feed.router, feed.vrf) == (link.router, link.vrf))
                     or any(feed_name in deciders for deciders in link.decided_by.values())
+                    or any(feed_name == session.feed for session in link.sessions.values())
                     or (feed.view == "to-microsoft" and (feed.circuit, feed.link) == (circuit, name))
                 ):
                     found.update((feed_name, family) for family in feed.in_sync)

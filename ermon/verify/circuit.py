@@ -43,8 +43,11 @@ class CircuitFacts:
         }
         self._snapshot = snapshot
         self.all_feeds = snapshot.status.feeds
+        self._own_sessions = {each.feed for link in self.links.values() for each in link.sessions.values()}
         self.feeds: Mapping[str, FeedDoc] = {
-            feed: found for feed, found in self.all_feeds.items() if self._needs(found)
+            feed: found
+            for feed, found in self.all_feeds.items()
+            if feed in self._own_sessions or self._needs(found)
         }
         self._findings = {_key(finding): finding for finding in snapshot.findings}
 
@@ -70,21 +73,35 @@ class CircuitFacts:
 
     @property
     def blinded_by(self) -> str | None:
-        """The reason if nothing at all can be judged: ExaBGP runs for none of the feeds, or no session is up."""
-        processes = self._snapshot.status.processes
-        down = [name for name in {feed.process for feed in self.feeds.values()} if name in processes]
-        if down and all(processes[name].state == "down" for name in down):
-            reasons = dict.fromkeys(processes[name].reason or "reason unknown" for name in sorted(down))
-            return f"Nothing can be judged: ExaBGP does not run ({'; '.join(reasons)})"
-        if not self.feeds or any(feed.state == "up" for feed in self.feeds.values()):
+        """The reason if nothing at all can be judged: ExaBGP runs for none of the feeds and no router reports its sessions, or no
+        session is up.
+        """
+        status = self._snapshot.status
+        processes = {
+            feed.process: status.processes[feed.process]
+            for feed in self.feeds.values()
+            if feed.process in status.processes
+        }
+        routers = {feed.router for feed in self.feeds.values() if feed.by_bmp and feed.router is not None}
+        bmp = {router: status.bmp[router] for router in routers if router in status.bmp}
+        states = [each.state for each in (*processes.values(), *bmp.values())]
+        if states and all(state == "down" for state in states):
+            reasons: list[str] = []
+            if processes:
+                why = dict.fromkeys(processes[name].reason or "reason unknown" for name in sorted(processes))
+                reasons.append(f"ExaBGP does not run ({'; '.join(why)})")
+            reasons += [f"{router} is not connected by BMP" for router in sorted(bmp)]
+            return f"Nothing can be judged: {', '.join(reasons)}"
+        reports = any(each.state != "down" for each in bmp.values())
+        if reports or not self.feeds or any(feed.state == "up" for feed in self.feeds.values()):
             return None
-        reasons = dict.fromkeys(_down_because(feed) for feed in self.feeds.values())
-        return (
-            f"Nothing can be judged: none of {plural(len(self.feeds), 'feed')} is up ({'; '.join(reasons)})"
-        )
+        down = dict.fromkeys(map(_down_because, self.feeds.values()))
+        return f"Nothing can be judged: none of {plural(len(self.feeds), 'feed')} is up ({'; '.join(down)})"
 
     def edge_feeds(self, link: LinkDoc, family: Family) -> list[str]:
-        return [
+        """The feeds that show what the link receives: its router's own session with Microsoft, and the edge tables."""
+        own = [link.sessions[family].feed] if family in link.sessions else []
+        return own + [
             name
             for name, feed in self.feeds.items()
             if feed.view == "edge-table"

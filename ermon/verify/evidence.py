@@ -29,13 +29,15 @@ def sessions(facts: CircuitFacts) -> Iterator[Proof]:
                 "since": link.since[family],
                 "feeds": list(link.decided_by[family]),
             } | facts.finding_details(LINK_DOWN.name, labels)
+            session = link.sessions.get(family)
+            because = f": {session.reason}" if session is not None and session.reason else ""
             match state:
                 case "up":
                     yield Proof(Outcome.PASS, f"{subject} is up", labels=labels, details=details)
                 case "down":
-                    yield Proof(Outcome.FAIL, f"{subject} is down", labels=labels, details=details)
+                    yield Proof(Outcome.FAIL, f"{subject} is down{because}", labels=labels, details=details)
                 case _:
-                    text = f"it is unknown whether {subject} is up"
+                    text = f"it is unknown whether {subject} is up{because}"
                     yield Proof(Outcome.UNKNOWN, text, labels=labels, details=details)
 
 
@@ -164,8 +166,8 @@ def _sight(
 def _blindness(facts: CircuitFacts, name: str, family: Family, *, all_paths: bool) -> str:
     """Return in words why a feed proves nothing."""
     feed = facts.feeds[name]
-    if feed.state == "down":
-        return f"is down ({feed.down_reason})" if feed.down_reason else "is down"
+    if feed.state != "up":
+        return f"is {feed.state} ({feed.down_reason})" if feed.down_reason else f"is {feed.state}"
     if feed.loss is not None:
         return f"has lost BGP updates ({feed.loss})"
     if not feed.in_sync[family]:

@@ -550,3 +550,27 @@ def test_every_lint_is_explained_and_has_its_weight():
     assert {name for name, kind in LINTS.items() if kind.weight == "note"} == {
         *("view-missing", "one-link", "links-behind-provider", "local-not-here", "key-file-missing"),
     }
+
+
+REPORTED = {
+    "collector": '{router_id: 192.0.3.2, bmp: {listen: ["127.0.0.1:11019"]}}',
+    "routers": """
+  edge-1: {bmp: {peer: 127.0.0.11, adj_rib_out: true}}
+  border-1: {bmp: {peer: 127.0.0.2}}""",
+}
+
+
+def test_sessions_that_routers_report_are_no_feeds_of_theirs(lints):
+    """Their neighbors and ASNs are Microsoft's and providers', whose addresses and ASNs a file may have elsewhere."""
+    mirror = "{router: border-1, view: to-internet, uplink: isp-a, peer: 127.0.0.2, local: 127.0.0.3, peer_asn: 3320, local_asn: 174}"
+    assert ("feeds.border-1-isp", "mirror-asns-swapped") not in {
+        each[:2] for each in lints(feeds=f"{BASE['feeds']}\n  border-1-isp: {mirror}", **REPORTED)
+    }
+    assert lints(**REPORTED) == []
+
+
+def test_best_paths_are_enough_where_the_router_reports_the_sessions(lints):
+    table = "{router: edge-1, view: edge-table, peer: 127.0.0.11, local: 127.0.0.3, peer_asn: 3320, families: [ipv4, ipv6]}"
+    feeds = f"{BASE['feeds']}\n  edge-1: {table}"
+    assert [each[1] for each in lints(feeds=feeds)] == ["best-path-only"]
+    assert lints(feeds=feeds, **REPORTED) == []

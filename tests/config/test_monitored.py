@@ -261,6 +261,12 @@ def test_a_mistake_in_bmp_does_not_make_the_file_one_without_feeds(load, broken)
             "routers.core.bmp",
             "no session to report",
         ),
+        (
+            "bmp: {peer",
+            "platform: panos, bmp: {peer",
+            "routers.edge-1.bmp",
+            "has no BMP by its documentation",
+        ),
         ("peer: 192.0.2.201", "peer: '2001:db8::201'", "routers.edge-1.bmp.peer", "can never connect"),
         (
             "peer: 192.0.2.201",

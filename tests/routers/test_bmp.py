@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ermon.config import monitored
 from ermon.config.load import interpret
 from ermon.config.yaml import read_yaml
 from ermon.routers import PLATFORMS, RouterError, render, render_bmp
@@ -208,6 +209,10 @@ def test_the_asn_is_that_of_its_bgp_sessions_with_ermon_or_else_the_customers(co
 
     assert describe_reporting(configured(), "edge-1").asn == 64500
     assert describe_reporting(configured(without_feeds), "edge-1").asn == 64599
+
+
+def test_the_configurations_check_knows_the_platforms_without_bmp():
+    assert set(WITHOUT_BMP) == monitored.WITHOUT_BMP == {n for n, p in PLATFORMS.items() if p.bmp is None}
 
 
 @pytest.mark.parametrize("platform", WITHOUT_BMP)

@@ -12,6 +12,7 @@ from parts.panels import (
     NOTHING_IS_GOOD,
     NOTHING_IS_USUAL,
     UNKNOWN,
+    UP_OR_DOWN,
     WARN,
     WIDTH,
     Column,
@@ -32,6 +33,7 @@ from parts.queries import (
     RAISED_WITH_SEVERITY,
     SUBJECT,
     SUBJECT_LEGEND,
+    WITH_ERMON,
     answers,
     most,
     new,
@@ -39,7 +41,6 @@ from parts.queries import (
 )
 
 STATUS_PAGE = "${status_page:raw}"
-UP_OR_DOWN = {"1": ("unknown", UNKNOWN), "2": ("up", GOOD), "3": ("down", BAD)}
 ADVERTISED = {"1": ("unknown", UNKNOWN), "2": ("no", INFO), "3": ("yes", NEUTRAL)}
 ON_INTERNET = {"1": ("unknown", UNKNOWN), "2": ("no", GOOD), "3": ("yes", BAD)}
 SEVERITIES = {"critical": ("critical", BAD), "warning": ("warning", WARN), "info": ("info", INFO)}
@@ -63,13 +64,17 @@ def wrong_now() -> Row:
                 "When all of these are 0 and no finding is raised, nothing is wrong. Feeds and tables that are "
                 "down for every ermon; checks that none of them can judge; violations kept quiet by a "
                 "larger one, a drain or maintenance; circuits, links and feeds in maintenance; ExaBGP processes "
-                "that are down; ermons that do not answer Prometheus.",
-                Query(f"sum(1 - {most('feed', 'ermon_feed_up')})", "feeds down"),
-                Query(f"sum(1 - {most('feed, family', 'ermon_feed_in_sync')})", "tables not in sync"),
+                "that are down; routers that do not report their sessions over BMP; ermons that do not answer "
+                "Prometheus.",
+                Query(f"sum(1 - {most('feed', 'ermon_feed_up', WITH_ERMON)})", "feeds down"),
+                Query(
+                    f"sum(1 - {most('feed, family', 'ermon_feed_in_sync', WITH_ERMON)})", "tables not in sync"
+                ),
                 Query(f"sum(min by ({SUBJECT}) ({of('ermon_check_unknown')}))", "checks unknown"),
                 Query(f"sum({most(SUBJECT, 'ermon_check_suppressed')})", "suppressed"),
                 Query(f"sum({most(PLACE, 'ermon_maintenance_active')})", "in maintenance"),
                 Query(f"sum(1 - {of('ermon_exabgp_up')})", "ExaBGP down"),
+                Query(f"sum(1 - {most('router', 'ermon_bmp_up')})", "BMP down"),
                 Query(f"sum(1 - {of('up')})", "ermon down"),
                 steps=NOTHING_IS_GOOD,
                 own_steps={

@@ -40,6 +40,8 @@ Steps = Sequence[tuple[float, str]]
 NOTHING_IS_GOOD: Steps = ((0, GOOD), (1, BAD))
 NOTHING_IS_USUAL: Steps = ((0, GOOD), (1, WARN))
 ANY: Steps = ((0, NEUTRAL),)
+UP_OR_DOWN = {"1": ("unknown", UNKNOWN), "2": ("up", GOOD), "3": ("down", BAD)}
+"""The numbers of `answers`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,10 @@ SUBJECT = ", ".join(("check", *SUBJECT_LABELS))
 SUBJECT_LEGEND = " ".join(f"{{{{{label}}}}}" for label in ("check", *SUBJECT_LABELS))
 PLACE = "circuit, link, feed"
 """What a maintenance window can be about."""
+WITH_ERMON = 'feed!~".+/.+"'
+"""The feeds that are sessions with ermon. The others are the routers' own, which are down without being out of sight."""
+SESSION = "router, circuit, link, uplink, family"
+SESSION_LEGEND = "{{router}} {{circuit}} {{link}} {{uplink}} {{family}}"
 LINK, LINK_LEGEND = "circuit, link, family", "{{circuit}} {{link}} {{family}}"
 
 

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from parts.panels import BAD, GOOD, WARN, Query, Row, lines, numbers, rows, states
-from parts.queries import SUBJECT, detection, most, new, of, per_second
+from parts.panels import BAD, GOOD, UP_OR_DOWN, WARN, Query, Row, lines, numbers, rows, states
+from parts.queries import (
+    SESSION,
+    SESSION_LEGEND,
+    SUBJECT,
+    answers,
+    detection,
+    most,
+    new,
+    of,
+    per_second,
+)
 
 IS_UP = {"0": ("down", BAD), "1": ("up", GOOD)}
 IS_SO = {"0": ("no", BAD), "1": ("yes", GOOD)}
@@ -59,6 +69,25 @@ def feeds() -> Row:
                     f"max by (feed, kind) ({new('ermon_feed_malformed_updates_total')})", "{{feed}} {{kind}}"
                 ),
                 bars=True,
+            ),
+            states(
+                (12, 8),
+                "Sessions that routers report",
+                "The routers' own sessions with Microsoft and with providers, as they report them over BMP: unknown while a "
+                "router reports nothing, and for a family that a provider does not carry.",
+                Query(answers(SESSION, "ermon_session_state", "down", "up"), SESSION_LEGEND),
+                UP_OR_DOWN,
+            ),
+            lines(
+                (12, 8),
+                "Why sessions ended",
+                "How often each of these sessions ended, and for what kind of reason; ermon's status page has the words.",
+                Query(
+                    f"max by ({SESSION}, reason) ({new('ermon_session_downs_total')}) > 0",
+                    f"{SESSION_LEGEND} {{{{reason}}}}",
+                ),
+                bars=True,
+                none="no session ended, if routers report them",
             ),
             lines(
                 (12, 8),
