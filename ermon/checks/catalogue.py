@@ -26,6 +26,7 @@ from ermon.checks import (
     redundancy,
     segments,
     sight,
+    sights,
     unattributed,
     unexpected,
     uplinks,
@@ -62,6 +63,7 @@ _NETWORK = (
     received.INTERNET_PREFERRED,
     unattributed.ROUTE_UNATTRIBUTED,
     received.CHURN_HIGH,
+    sights.RECEIVED_REJECTED,
     advertised_pools.POOL_NOT_ADVERTISED,
     advertised_pools.POOL_WRONG_LINK,
     advertised_required.PREFIX_NOT_ADVERTISED,
@@ -114,6 +116,7 @@ CATALOGUE: Mapping[str, Check] = {
         monitored.BMP_DOWN,
         monitored.BMP_NO_STATS,
         monitored.BMP_SESSION_MISSING,
+        sights.SIGHT_DISAGREES,
         out_of_sight.SIGHT_LOST,
     )
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from ermon.checks.attribution import Unattributed
 from ermon.checks.topics import Counted, GroupKey, RouteSet
@@ -41,6 +41,23 @@ class Preference(NamedTuple):
     """Prefixes for which the first link has the higher LOCAL_PREF."""
     missing: int = 0
     """Prefixes for which one link has no LOCAL_PREF, so that the preference is unknown."""
+
+
+CompareKind = Literal["received", "advertised", "rejected"]
+"""What is compared of a link: the router's session by BMP with its edge table; what it says it advertises with its mirror; the
+session before its inbound policy with the session after it.
+"""
+
+
+class Disagreement(NamedTuple):
+    """How the two sides of a comparison differ."""
+
+    prefixes: Collection[Prefix]
+    """The prefixes that are proven to be on one side only."""
+    compared: int
+    """The number of prefixes of the larger side."""
+    complete: bool
+    """Whether each side proves what it lacks."""
 
 
 class Facts(Protocol):
@@ -102,6 +119,18 @@ class Facts(Protocol):
 
     def session_said(self, feed: str) -> str:
         """Return what the router reports by BMP of a session, and since when."""
+        ...
+
+    def still_shown(self, link: LinkKey, family: Family) -> Collection[str]:
+        """Return the edge tables in sync that show routes of a link whose session decides on it."""
+        ...
+
+    def disagreement(self, kind: CompareKind, link: LinkKey, family: Family) -> Disagreement | None:
+        """Return how two ways of seeing a link differ; ``None`` if they cannot be compared now."""
+        ...
+
+    def lacking(self, kind: CompareKind, link: LinkKey, prefix: Prefix) -> Collection[str]:
+        """Return the sides of such a comparison that are proven to lack a prefix, by the names of their feeds."""
         ...
 
     def session_reported(self, feed: str) -> bool | None:

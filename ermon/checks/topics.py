@@ -121,6 +121,11 @@ def difference_topic(kind: str, circuit: str, family: Family) -> Topic:
     return Topic(kind, (circuit, family))
 
 
+def sight_topic(kind: str, link: LinkKey, family: Family) -> Topic:
+    """The prefixes have changed that only one of two ways of seeing a link shows."""
+    return Topic("sight", (kind, link, family))
+
+
 GroupKey = tuple[str, str, str]
 """Circuits that back each other up: their geo, their group and their peering."""
 

@@ -1,42 +1,33 @@
-"""Compares the links of a circuit prefix by prefix: which prefixes are on one link and not on another."""
+"""Compares tables prefix by prefix: which prefixes are on one side and not on another, such as the links of a circuit."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Generic, TypeVar
 
 from ermon.checks.facts import link_down
-from ermon.checks.topics import difference_topic
+from ermon.checks.topics import Topic
 from ermon.core.facts import NetworkFacts
-from ermon.core.rib import AdjRibIn
+from ermon.core.sides import Side
 from ermon.model.findings import LinkState
 from ermon.model.prefixes import Family, Prefix
 
-
-class LinkTable(NamedTuple):
-    """One link of a circuit: its routes on the feeds that count for it."""
-
-    link: str
-    tables: tuple[AdjRibIn, ...]
-    decided: bool
-    """Whether absence from these tables proves absence from the link."""
-
-    def shows(self, prefix: Prefix) -> bool:
-        return any(prefix in table for table in self.tables)
+Key = TypeVar("Key")
+"""What the sides belong to: the name of a circuit, or a link."""
 
 
-def received_tables(facts: NetworkFacts, circuit: str, family: Family) -> list[LinkTable]:
+def received_tables(facts: NetworkFacts, circuit: str, family: Family) -> list[Side]:
     """Return the received prefixes of each link that is up."""
     found = []
     for name in facts.config.circuits[circuit].links:
         info = facts.links.get(((circuit, name), family))
         if info is not None and info.state is LinkState.UP:
             tables = tuple(facts.table(feed, (circuit, name)) for feed in info.witnesses)
-            found.append(LinkTable(name, tables, bool(info.deciders)))
+            found.append(Side(name, tables, bool(info.deciders)))
     return found
 
 
-def advertised_tables(facts: NetworkFacts, circuit: str, family: Family) -> list[LinkTable]:
+def advertised_tables(facts: NetworkFacts, circuit: str, family: Family) -> list[Side]:
     """Return the prefixes on the mirrors of each link that is not down."""
     found = []
     for link in facts.config.circuits[circuit].links.values():
@@ -47,46 +38,45 @@ def advertised_tables(facts: NetworkFacts, circuit: str, family: Family) -> list
             for mirror in facts.config.mirrors.get(link.key, ())
             if facts.in_sync(mirror.name, family)
         )
-        found.append(LinkTable(link.name, tables, bool(tables)))
+        found.append(Side(link.name, tables, bool(tables)))
     return found
 
 
-class PrefixAsymmetry:
-    """Keeps, for each circuit and family, the prefixes that are proven to be on one link and proven not to be on
-    another.
-    """
+class Comparison(Generic[Key]):
+    """Keeps, for each key and family, the prefixes that are proven to be on one side and proven not to be on another."""
 
     def __init__(
         self,
         facts: NetworkFacts,
-        kind: str,
-        differences: dict[tuple[str, Family], set[Prefix]],
-        tables: Callable[[NetworkFacts, str, Family], list[LinkTable]],
+        differences: dict[tuple[Key, Family], set[Prefix]],
+        sides: Callable[[NetworkFacts, Key, Family], list[Side]],
+        topic: Callable[[Key, Family], Topic],
     ) -> None:
         self._facts = facts
-        self._kind = kind
         self._differences = differences
-        self._tables = tables
+        self._sides = sides
+        self._topic = topic
 
-    def prefix_changed(self, circuit: str, prefix: Prefix) -> None:
-        """Compare one prefix again that came to a link or went from it."""
-        key = (circuit, prefix.family)
-        known = self._differences.setdefault(key, set())
-        differs = _differ(self._tables(self._facts, *key), prefix)
+    def prefix_changed(self, key: Key, prefix: Prefix) -> None:
+        """Compare one prefix again that came to a side or went from it."""
+        family = prefix.family
+        differs = _differ(self._sides(self._facts, key, family), prefix)
+        known = self._differences.get((key, family), ())
         if differs != (prefix in known):
-            (known.add if differs else known.discard)(prefix)
-            self._facts.pending.topics.add(difference_topic(self._kind, *key))
+            changed = self._differences.setdefault((key, family), set())
+            (changed.add if differs else changed.discard)(prefix)
+            self._facts.pending.topics.add(self._topic(key, family))
 
-    def links_changed(self, circuit: str, family: Family) -> None:
-        """Compare all prefixes again: a link came or went, or a feed can now prove more than before."""
-        links = self._tables(self._facts, circuit, family)
-        everything = {prefix for link in links for table in link.tables for prefix in table.prefixes(family)}
-        differing = {prefix for prefix in everything if _differ(links, prefix)}
-        if differing != self._differences.get((circuit, family), set()):
-            self._differences[circuit, family] = differing
-            self._facts.pending.topics.add(difference_topic(self._kind, circuit, family))
+    def sides_changed(self, key: Key, family: Family) -> None:
+        """Compare all prefixes again: a side came or went, or a feed can now prove more than before."""
+        sides = self._sides(self._facts, key, family)
+        everything = {prefix for side in sides for table in side.tables for prefix in table.prefixes(family)}
+        differing = {prefix for prefix in everything if _differ(sides, prefix)}
+        if differing != self._differences.get((key, family), set()):
+            self._differences[key, family] = differing
+            self._facts.pending.topics.add(self._topic(key, family))
 
 
-def _differ(links: list[LinkTable], prefix: Prefix) -> bool:
-    shown = [link.shows(prefix) for link in links]
-    return any(shown) and any(link.decided and not seen for link, seen in zip(links, shown, strict=True))
+def _differ(sides: list[Side], prefix: Prefix) -> bool:
+    shown = [side.shows(prefix) for side in sides]
+    return any(shown) and any(side.decided and not seen for side, seen in zip(sides, shown, strict=True))

@@ -19,7 +19,7 @@ from ermon.checks import redundancy, sight
 from ermon.checks.attribution import Unattributed
 from ermon.checks.drain import DRAIN_PERCENT, DRAIN_REPEATS
 from ermon.checks.edge_table import SERVICE, VNET
-from ermon.checks.facts import Amount, LinkChanges, Preference
+from ermon.checks.facts import Amount, CompareKind, Disagreement, LinkChanges, Preference
 from ermon.checks.subject import RouteGroup
 from ermon.checks.topics import SHUT, STALE, Counted, GroupKey, RouteSet, Topic
 from ermon.core.coverage import ExpectedPrefixes
@@ -32,6 +32,7 @@ from ermon.core.monitored import OwnSession, own_session
 from ermon.core.rib import AdjRibIn
 from ermon.core.rolling import SpanCount
 from ermon.core.session import Session
+from ermon.core.sides import SIDES, edge_tables
 from ermon.core.states import Awaited, CircuitSight, FeedState, LinkInfo, ProcessState, rolling
 from ermon.core.timers import ProcessSettles, StrangersGone, Timer
 from ermon.core.wall_clock import WallClock
@@ -81,6 +82,8 @@ class Pending:
     """Feeds and links with more route changes than the limit."""
     mirrors: set[str] = field(default_factory=set)
     """Circuits with a mirror that can prove more or less than before."""
+    sights: set[LinkFamily] = field(default_factory=set)
+    """Links with a feed by BMP, or one that is compared with it, that can prove more or less than before."""
     topics: set[Topic] = field(default_factory=set)
     """Topics that have changed; the monitor judges the verdicts that depend on them again."""
 
@@ -156,6 +159,10 @@ class NetworkFacts:
         """By circuit and family: the prefixes that only some of its links have."""
         self.advertised_differences: dict[tuple[str, Family], set[Prefix]] = {}
         """By circuit and family: the prefixes that only some of its links' mirrors show."""
+        self.sight_differences: dict[CompareKind, dict[LinkFamily, set[Prefix]]] = {
+            kind: {} for kind in SIDES
+        }
+        """By kind of comparison, link and family: the prefixes that only one side has."""
         self.failover_gaps: dict[tuple[GroupKey, Family], set[Prefix]] = {}
         """By group of circuits and family: the prefixes that one circuit advertises and no other one covers."""
         self.showing: dict[RouteSet, set[str]] = {}
@@ -302,6 +309,27 @@ class NetworkFacts:
             received = all(sync.received for sync in session.families.values())
             return received and not session.damaged and not session.unreadable
         return own.state is LinkState.DOWN or not own.exists
+
+    def still_shown(self, link: LinkKey, family: Family) -> Collection[str]:
+        session = self.config.sessions.get((link, family))
+        if session is None or session.name not in self.deciders(link, family):
+            return ()
+        tables = [feed.name for feed in edge_tables(self, link, family)]
+        return [
+            name for name in tables if self.in_sync(name, family) and self.table(name, link).count(family)
+        ]
+
+    def disagreement(self, kind: CompareKind, link: LinkKey, family: Family) -> Disagreement | None:
+        sides = SIDES[kind](self, link, family)
+        if not sides:
+            return None
+        prefixes = self.sight_differences[kind].get((link, family), set())
+        compared = max(side.prefix_count(family) for side in sides)
+        return Disagreement(prefixes, compared, all(side.decided for side in sides))
+
+    def lacking(self, kind: CompareKind, link: LinkKey, prefix: Prefix) -> Collection[str]:
+        sides = SIDES[kind](self, link, prefix.family)
+        return [side.name for side in sides if side.decided and not side.shows(prefix)]
 
     def session_reported(self, feed: str) -> bool | None:
         session = self.feeds[feed].session

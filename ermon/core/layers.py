@@ -8,7 +8,8 @@ A change runs through layers, each of which may change the next. ``Pending`` has
 3. drains: whether the paths of a link say that Microsoft drains it.
 4. churn: the links with too many route changes.
 5. mirrors: the comparison of what the links of a circuit advertise. It needs the links' states.
-6. the routes of other views that count as Microsoft's. They need the tables of all links, and the remembered prefixes
+6. sights: the comparison of what a router reports by BMP with what its feeds show.
+7. the routes of other views that count as Microsoft's. They need the tables of all links, and the remembered prefixes
    of dead ones.
 
 The topics of what has changed are added to ``Pending.topics``; the monitor judges the verdicts that depend on them
@@ -101,6 +102,8 @@ class Layers:
             self._session_changed(state)
         if state.feed.view is View.TO_MICROSOFT and state.feed.circuit is not None:
             pending.mirrors.add(state.feed.circuit)
+        if state.feed.link_key is not None:
+            pending.sights.update((state.feed.link_key, family) for family in state.feed.families)
 
     def _edge_changed(self, state: FeedState) -> None:
         """Note that an edge table has changed: it decides on the links of its own router, and is a witness for every
@@ -122,6 +125,7 @@ class Layers:
         for follows in (pending.links, pending.drains):
             follows.update(own)
             follows.update(shown)
+        pending.sights.update(own)
 
     def _session_changed(self, state: FeedState) -> None:
         """Note that the router's own session with Microsoft has changed: it decides on its link."""
@@ -148,6 +152,7 @@ class Layers:
         yield from self._refresh_drains()
         self._refresh_churn()
         yield from self._refresh_mirrors()
+        yield from self._refresh_sights()
         yield from self.routes.refresh_microsoft()
         self._tell_pools()
 
@@ -211,7 +216,7 @@ class Layers:
         facts.pending.topics.add(link_topic(link, family))
         facts.pending.drains.add((link, family))
         facts.pending.mirrors.add(link[0])
-        self.routes.received.links_changed(link[0], family)
+        self.routes.received.sides_changed(link[0], family)
         self.routes.preferences.links_changed(link[0], family)
 
     def _ceases_to_be_up(self, link: Link, family: Family, info: LinkInfo) -> None:
@@ -317,6 +322,14 @@ class Layers:
             touched, pending.mirrors = pending.mirrors, set()
             for circuit in sorted(touched):
                 for family in FAMILIES:
-                    self.routes.advertised.links_changed(circuit, family)
+                    self.routes.advertised.sides_changed(circuit, family)
                     self.routes.failover.links_changed(circuit, family)
+                yield
+
+    def _refresh_sights(self) -> Iterator[None]:
+        pending = self.facts.pending
+        if pending.sights:
+            touched, pending.sights = pending.sights, set()
+            for link, family in sorted(touched):
+                self.routes.compare_sights(link, family)
                 yield

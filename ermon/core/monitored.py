@@ -17,7 +17,9 @@ class OwnSession(NamedTuple):
     reason: str
     """Why it is not up, or not seen, or what is wrong although it is up; empty if there is nothing to say."""
     since: float | None
-    """When the session last came up or went down, or was lost from sight, as a time of events; ``None``: never."""
+    """When the session last came up or went down, or was lost from sight, as a time of events; without statistics, when the last ones
+    came; ``None``: never.
+    """
     exists: bool = True
     """The router has reported it at some time, or may do so yet."""
 
@@ -28,7 +30,7 @@ def own_session(state: FeedState, connection: ProcessState) -> OwnSession:
     if connection.up is not True:
         return OwnSession(LinkState.UNKNOWN, "the router is not connected by BMP", since)
     if session.silent:
-        return OwnSession(LinkState.UNKNOWN, session.silent, since)
+        return OwnSession(LinkState.UNKNOWN, session.silent, session.message_at)
     if session.up:
         return OwnSession(LinkState.UP, _although_up(state), since)
     if session.said_down:

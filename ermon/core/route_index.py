@@ -8,12 +8,14 @@ from it is noted in ``facts.pending``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 
 from ermon.bgp.interest import Interest
 from ermon.checks.attribution import Attribution, Attributor, Unattributed, has_microsoft_asn
 from ermon.checks.catalogue import classifiers as classifiers_of
 from ermon.checks.edge_table import SERVICE, VNET
 from ermon.checks.elsewhere import MicrosoftElsewhere
+from ermon.checks.facts import CompareKind
 from ermon.checks.internet import INSIDE_POOL
 from ermon.checks.mirror import POOL_SPACE
 from ermon.checks.received import CHANGES_PER_MINUTE
@@ -25,12 +27,14 @@ from ermon.checks.topics import (
     STALE,
     RouteSet,
     content_topic,
+    difference_topic,
     link_topic,
     missing_topic,
     routes_topic,
+    sight_topic,
     table_topic,
 )
-from ermon.core.asymmetry import PrefixAsymmetry, advertised_tables, received_tables
+from ermon.core.asymmetry import Comparison, advertised_tables, received_tables
 from ermon.core.best_paths import BestPaths
 from ermon.core.churn import Churn
 from ermon.core.coverage import ExpectedCoverage
@@ -39,6 +43,7 @@ from ermon.core.failover import Failover
 from ermon.core.learned import LearnedPrefixes
 from ermon.core.preference import LinkPreferences
 from ermon.core.rib import AdjRibIn, RouteChange
+from ermon.core.sides import SIDES
 from ermon.core.states import FeedState
 from ermon.model.communities import MICROSOFT_ASN
 from ermon.model.inventory import Config, Feed, LinkKey, Receive, View
@@ -89,10 +94,18 @@ class RouteIndex:
     def __init__(self, facts: NetworkFacts, classifiers: Mapping[str, Classifier]) -> None:
         config = facts.config
         self.facts = facts
-        self.received = PrefixAsymmetry(facts, "received", facts.differences, received_tables)
-        self.advertised = PrefixAsymmetry(
-            facts, "advertised", facts.advertised_differences, advertised_tables
+        self.received = Comparison(
+            facts, facts.differences, received_tables, partial(difference_topic, "received")
         )
+        self.advertised = Comparison(
+            facts, facts.advertised_differences, advertised_tables, partial(difference_topic, "advertised")
+        )
+        self.sights: Mapping[CompareKind, Comparison[LinkKey]] = {
+            kind: Comparison(facts, facts.sight_differences[kind], sides, partial(sight_topic, kind))
+            for kind, sides in SIDES.items()
+        }
+        self._by_bmp = frozenset(feed.link_key for feed in config.feeds.values() if feed.by_bmp)
+        """The links whose routers report their sessions."""
         self.failover = Failover(facts)
         self.preferences = LinkPreferences(facts)
         self.watched = watched_space(config)
@@ -212,10 +225,22 @@ class RouteIndex:
         elif state.feed.view is View.TO_MICROSOFT and state.feed.circuit is not None:
             self.advertised.prefix_changed(state.feed.circuit, change.key[0])
             self.failover.prefix_changed(state.feed.circuit, change.key[0])
+        self._compare_sight(state.feed.link_key, change.key[0])
         if state.feed.canary and any(canary.overlaps(change.key[0]) for canary in state.feed.canary):
             pending.canaries.add(state.feed.name)
         if (change.old is None) != (change.new is None) and state.rib.count(change.key[0].family) <= 1:
             pending.topics.add(content_topic(state.feed.name))
+
+    def _compare_sight(self, link: LinkKey | None, prefix: Prefix) -> None:
+        if link is not None and link in self._by_bmp:
+            for comparison in self.sights.values():
+                comparison.prefix_changed(link, prefix)
+
+    def compare_sights(self, link: LinkKey, family: Family) -> None:
+        """Compare all that is seen of a link in two ways again: a feed can now prove more or less than before."""
+        if link in self._by_bmp:
+            for comparison in self.sights.values():
+                comparison.sides_changed(link, family)
 
     # Sets --------------------------------------------------------------------------------------------
 
@@ -303,6 +328,7 @@ class RouteIndex:
         new = attribution if isinstance(attribution, Unattributed) and change.new is not None else None
         if old == new:
             return
+        had = bool(state.strays.counts(family))
         if old is not None:
             state.strays.removed(family, old, facts.now)
         if new is not None:
@@ -311,6 +337,8 @@ class RouteIndex:
             if each == family:
                 facts.pending.topics.add(link_topic(link, family))
                 facts.pending.links.add((link, family))
+                if link in self._by_bmp and had is not bool(state.strays.counts(family)):
+                    facts.pending.sights.add((link, family))
 
     def _count_microsofts(
         self, state: FeedState, change: RouteChange, before: Attribution, attribution: Attribution
@@ -355,6 +383,7 @@ class RouteIndex:
             self._began_or_ended(state, link, family, shows=has)
         if (link, family) in facts.links:
             self.received.prefix_changed(link[0], prefix)
+        self._compare_sight(link, prefix)
 
     def _began_or_ended(self, state: FeedState, link: LinkKey, family: Family, *, shows: bool) -> None:
         """Note that a feed shows the first route of a link, or has lost the last one."""

@@ -402,7 +402,7 @@ def feed_status(monitor: Monitor, name: str) -> FeedDoc:
         by_bmp=feed.by_bmp,
         process=feed.process,
         state=own.state if own is not None else "up" if session.up else "down",
-        since=_wall(facts, session.changed_at),
+        since=_wall(facts, session.changed_at if own is None else own.since),
         down_reason=_down_reason(facts, name) if own is None else own.reason,
         waiting_until=_wall(facts, state.awaited_until) if facts.awaited(name) else None,
         in_sync={family: facts.in_sync(name, family) for family in feed.families},

@@ -432,20 +432,25 @@ class Config:
     """By link: the feeds that mirror what is sent over it."""
     sessions: Mapping[LinkFamily, Feed] = field(init=False, compare=False, repr=False)
     """By link and family: the feed that is the router's own session with Microsoft."""
+    pre_policy: Mapping[LinkFamily, Feed] = field(init=False, compare=False, repr=False)
+    """The same before the router's inbound policy, where it reports that."""
 
     def __post_init__(self) -> None:
         # Found once for all: asking every feed for each link would cost the square of the network.
         edges: dict[RoutingTable, list[Feed]] = {}
         mirrors: dict[LinkKey | None, list[Feed]] = {}
         sessions: dict[LinkFamily, Feed] = {}
+        pre_policy: dict[LinkFamily, Feed] = {}
         for feed in self.feeds.values():
-            if feed.view is View.FROM_MICROSOFT and feed.link_key is not None and not feed.pre_policy:
-                sessions.update({(feed.link_key, family): feed for family in feed.families})
+            if feed.view is View.FROM_MICROSOFT and feed.link_key is not None:
+                own = pre_policy if feed.pre_policy else sessions
+                own.update({(feed.link_key, family): feed for family in feed.families})
             elif feed.view is View.EDGE_TABLE:
                 edges.setdefault(feed.table, []).append(feed)
             elif feed.view is View.TO_MICROSOFT:
                 mirrors.setdefault(feed.link_key, []).append(feed)
         object.__setattr__(self, "sessions", sessions)
+        object.__setattr__(self, "pre_policy", pre_policy)
         object.__setattr__(self, "edge_tables", {key: tuple(feeds) for key, feeds in edges.items()})
         object.__setattr__(self, "mirrors", {key: tuple(feeds) for key, feeds in mirrors.items()})
 

@@ -181,7 +181,7 @@ async def _compare(known: NetworkFacts, circuit: str, links: list[Link], family:
     while some := tuple(islice(remaining, LOOKED_AT_ONCE)):
         differing = known.one_sided(circuit, family)
         for table in received_tables(known, circuit, family):
-            received[table.link].extend(p for p in some if p in differing and table.shows(p))
+            received[table.name].extend(p for p in some if p in differing and table.shows(p))
         await asyncio.sleep(0)
     return {link.name: _Found(received[link.name], _complete(known, link, links, family)) for link in links}
 

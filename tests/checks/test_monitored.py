@@ -225,3 +225,147 @@ def test_work_on_one_uplink_is_no_reason_for_the_loss_of_all(space: Space):
 def test_work_on_all_uplinks_of_a_site_covers_their_loss(space: Space):
     net = company(BMP, TWO_UPLINKS, TWO_SITES, WORK).converge().down(uplink(space)).wait(60)
     assert net.status("uplinks-down", family=space.family, group="hq") == "suppressed"
+
+
+# Two ways of seeing a link -----------------------------------------------------------------------------
+
+ADVERTISED_TOO = "routers: {edge-1: {bmp: {peer: 127.0.0.11, adj_rib_out: true}}}"
+PRE_POLICY = "routers: {edge-1: {bmp: {peer: 127.0.0.11, pre_policy: true}}}"
+
+
+@BOTH
+def test_an_edge_table_that_lacks_what_the_session_brings_disagrees(space: Space):
+    """The router's policy towards ermon filters it."""
+    net = company(BMP).converge()
+    assert net.status("sight-disagrees", **primary(space)) == "ok"
+    net.microsoft_sends("chicago-primary", space.extra, feed=session(space), preference=None)
+    finding = net.assert_raised_after(60, "sight-disagrees", **primary(space))
+    assert finding.severity is Severity.WARNING
+    assert finding.evidence["prefixes"] == [space.extra]
+    assert finding.evidence["missing"] == {"edge-1": [space.extra]}
+    assert finding.evidence["missing_on"] == ["edge-1"]
+    net.microsoft_sends("chicago-primary", space.extra)
+    net.assert_cleared_after(60, "sight-disagrees", **primary(space))
+
+
+@BOTH
+def test_a_session_that_lacks_what_its_edge_table_shows_disagrees(space: Space):
+    net = company(BMP).converge().withdraw(session(space), space.sharepoint)
+    finding = net.assert_raised_after(60, "sight-disagrees", **primary(space))
+    assert finding.evidence["missing"] == {session(space): [space.sharepoint]}
+
+
+@BOTH
+def test_routes_that_are_on_their_way_are_no_disagreement(space: Space):
+    net = company(BMP).converge()
+    net.microsoft_sends("chicago-primary", space.extra, feed=session(space), preference=None).wait(59)
+    net.microsoft_sends("chicago-primary", space.extra).wait(120)
+    assert net.raised("sight-disagrees") == []
+
+
+@BOTH
+def test_up_to_three_prefixes_of_a_large_table_are_no_disagreement(space: Space):
+    net, many = company(BMP).converge(), space.many(398)
+    for feed in (None, session(space)):
+        net.microsoft_sends("chicago-primary", *many, feed=feed)
+    net.wait(60)
+    net.withdraw(session(space), *many[:3]).wait(120)
+    assert net.raised("sight-disagrees") == []
+    net.withdraw(session(space), many[3])
+    net.assert_raised_after(60, "sight-disagrees", **primary(space))
+
+
+@BOTH
+def test_more_than_one_percent_of_a_small_table_is_a_disagreement(space: Space):
+    net, many = company(BMP).converge(), space.many(198)
+    for feed in (None, session(space)):
+        net.microsoft_sends("chicago-primary", *many, feed=feed)
+    net.wait(60).withdraw(session(space), *many[:2]).wait(120)
+    assert net.raised("sight-disagrees") == []
+    net.withdraw("edge-1", *many[10:20]).withdraw(session(space), *many[10:20])
+    net.assert_raised_after(60, "sight-disagrees", **primary(space))
+
+
+@BOTH
+def test_a_session_or_a_table_that_is_not_in_sync_is_not_compared(space: Space):
+    net = company(BMP).converge().withdraw(session(space), space.sharepoint).silent(session(space)).wait(120)
+    assert net.status("sight-disagrees", **primary(space)) == "unknown"
+    net.alive(session(space)).down("edge-1").wait(120)
+    assert net.status("sight-disagrees", **primary(space)) == "unknown"
+    assert net.raised("sight-disagrees") == []
+
+
+@BOTH
+def test_a_session_that_is_down_is_a_lost_link_and_no_disagreement(space: Space):
+    net = company(BMP).converge().down(session(space))
+    finding = net.assert_raised_after(10, "link-down", **primary(space))
+    assert finding.evidence["routes_still_on"] == ["edge-1"]
+    net.wait(120)
+    assert net.status("sight-disagrees", **primary(space)) == "unknown"
+
+
+@BOTH
+def test_routes_that_fit_no_link_may_be_what_the_table_lacks(space: Space):
+    net = company(BMP).converge()
+    net.microsoft_sends("chicago-primary", space.extra, feed=session(space), preference=None)
+    net.announce("edge-1", space.extra, path="12076").wait(120)
+    assert net.status("sight-disagrees", **primary(space)) == "unknown"
+
+
+def test_a_table_of_best_paths_is_not_compared():
+    net = company(BMP, "feeds: {edge-1: {add_path: false}}")
+    assert {each["link"] for each in net.subjects("sight-disagrees")} == {"secondary"}
+
+
+@BOTH
+def test_a_mirror_that_lacks_what_the_router_says_it_advertises_disagrees(space: Space):
+    net, advertised = company(BMP, ADVERTISED_TOO).converge(), f"{session(space)}/advertised"
+    assert net.status("sight-disagrees", **primary(space)) == "ok"
+    net.announce(advertised, space.own_other, path="64500")
+    finding = net.assert_raised_after(60, "sight-disagrees", **primary(space))
+    assert finding.evidence["missing"] == {"chicago-primary": [space.own_other]}
+    net.announce("chicago-primary", space.own_other, path="64500")
+    net.assert_cleared_after(60, "sight-disagrees", **primary(space))
+
+
+@BOTH
+def test_while_the_router_is_not_connected_nothing_disagrees(space: Space):
+    net = company(BMP, ADVERTISED_TOO).converge().withdraw(session(space), space.sharepoint).wait(30)
+    net.disconnect("edge-1").wait(300)
+    assert net.raised("sight-disagrees") == []
+    assert net.status("sight-disagrees", **primary(space)) == "unknown"
+
+
+@BOTH
+def test_what_the_inbound_policy_rejects_is_told(space: Space):
+    net, about = company(BMP, PRE_POLICY).converge(), {"circuit": "chicago", "link": "primary"}
+    assert net.status("received-rejected", **about) == "ok"
+    before = f"{session(space)}/pre-policy"
+    net.microsoft_sends("chicago-primary", space.extra, feed=before, preference=None)
+    finding = net.assert_raised_after(60, "received-rejected", **about)
+    assert finding.severity is Severity.INFO
+    assert finding.evidence["prefixes"] == [space.extra]
+    net.microsoft_sends("chicago-primary", space.extra, feed=session(space), preference=None)
+    net.assert_cleared_after(60, "received-rejected", **about)
+
+
+@BOTH
+def test_routes_that_are_missing_before_the_policy_say_nothing(space: Space):
+    """FRR withdraws there what the policy rejects; what the policy accepts has arrived."""
+    net = company(BMP, PRE_POLICY).converge()
+    net.withdraw(f"{session(space)}/pre-policy", space.exchange, space.sharepoint).wait(120)
+    assert net.raised("received-rejected") == []
+
+
+@BOTH
+def test_what_is_rejected_is_unknown_while_the_accepted_routes_are(space: Space):
+    about = {"circuit": "chicago", "link": "primary"}
+    net = company(BMP, PRE_POLICY).converge().silent(session(space)).wait(0)
+    assert net.status("received-rejected", **about) == "unknown"
+    net.alive(session(space)).down(session(space)).wait(120)
+    assert net.status("received-rejected", **about) == "unknown"
+    assert net.raised("received-rejected") == []
+
+
+def test_without_pre_policy_nothing_is_asked_of_it():
+    assert company(BMP).subjects("received-rejected") == []

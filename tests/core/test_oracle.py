@@ -168,8 +168,8 @@ BUGS: dict[str, tuple[str, str, str, object]] = {
     ),
     "the sides of a circuit compared by changes only": (
         "metro and private",
-        "ermon.core.asymmetry.PrefixAsymmetry",
-        "links_changed",
+        "ermon.core.asymmetry.Comparison",
+        "sides_changed",
         nothing,
     ),
     "canaries that nobody looks for": (
@@ -194,7 +194,7 @@ BUGS: dict[str, tuple[str, str, str, object]] = {
     ),
     "mirrors that are compared by their coming and going only": (
         "metro and private",
-        "ermon.core.asymmetry.PrefixAsymmetry",
+        "ermon.core.asymmetry.Comparison",
         "prefix_changed",
         nothing,
     ),

@@ -114,9 +114,10 @@ def test_a_session_that_was_never_reported_does_not_exist(family: Family) -> Non
 @FAMILIES
 def test_without_statistics_a_session_is_unknown(family: Family) -> None:
     net = announce(connected().up(session(family)), session(family), family)
-    net.silent(session(family))
+    net.wait(60).alive(session(family)).wait(180).silent(session(family))
     state, reason, overall = told(net, family)
     assert (state, overall) == ("unknown", "unknown")
+    assert own(net, family).since == feed(net, session(family)).since == rfc3339(START + 60)
     assert "statistics" in reason
 
 
