@@ -84,7 +84,7 @@ class CircuitFacts:
         }
         routers = {feed.router for feed in self.feeds.values() if feed.by_bmp and feed.router is not None}
         bmp = {router: status.bmp[router] for router in routers if router in status.bmp}
-        states = [each.state for each in (*processes.values(), *bmp.values())]
+        states = [each.state for each in processes.values()] + [each.state for each in bmp.values()]
         if states and all(state == "down" for state in states):
             reasons: list[str] = []
             if processes:
