@@ -285,6 +285,27 @@ async def test_end_of_the_relay_is_reported_and_another_is_started(port, runtime
         assert ermon.states(EDGE_1) == ["connected", "up"]
 
 
+@pytest.mark.usefixtures("dialect")
+async def test_sessions_survive_a_relay_that_dies_while_exabgp_writes_to_it(port, runtime):
+    feeds = EDGE_1, EDGE_2
+    table = [f"10.{number >> 8}.{number & 255}.0/24" for number in range(980)]
+    async with running(config(port, *feeds), runtime) as ermon, sessions(port, *feeds) as routers:
+        await all_up(ermon, *feeds)
+        # Stopped, ExaBGP does not notice the end of the relay before it has so much for it that no buffer holds it back.
+        os.kill(ermon.exabgp.pid, signal.SIGSTOP)
+        os.kill(ermon.exabgp.relay_pid, signal.SIGKILL)
+        await eventually(lambda: ermon.count(RelayLost))
+        for each in routers:
+            each.announce(*table, next_hop="192.0.2.1")
+        os.kill(ermon.exabgp.pid, signal.SIGCONT)
+        await eventually(lambda: ermon.exabgp.relay_pid)
+        for each, feed in zip(routers, feeds, strict=True):
+            each.announce("192.0.2.0/24", next_hop="192.0.2.1")
+            await eventually(lambda feed=feed: "192.0.2.0/24" in ermon.prefixes(feed))
+            assert each.is_up
+            assert ermon.states(feed) == ["connected", "up"]
+
+
 async def test_ping_fails_when_its_relay_dies(port, runtime):
     async with running(config(port, EDGE_1), runtime) as ermon:
         os.kill(ermon.exabgp.relay_pid, signal.SIGSTOP)
