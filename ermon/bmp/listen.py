@@ -3,8 +3,9 @@
 BMP has no authentication: the router speaks, and the station believes it. So only a router's own address may connect (others are
 refused before an octet is read), with its MD5 key (RFC 2385) and from as few hops away as the configuration says (RFC 5082).
 
-A connection is never held back on purpose: a router would keep what it has to say in its own memory. What ermon cannot take in soon
-enough is given up with the connection, and the router sends everything again on the next one.
+A router keeps in its own memory what nobody reads. So a connection is read as soon as anything arrives, and held back only while a
+lot of it waits here: closing it then would have the router send all of its tables again, and again be too fast. Only what is not
+caught up with for long is given up with the connection.
 
 What the routers send is handed out in turns: the table of one router does not delay what another one reports.
 """
@@ -28,7 +29,9 @@ INITIATION_SECONDS = 10.0
 KEEPALIVE_IDLE_SECONDS, KEEPALIVE_INTERVAL_SECONDS, KEEPALIVE_PROBES = 5, 2, 3
 """A path that is cut is noticed after 11 s. BMP has no keepalive of its own (RFC 7854)."""
 MAX_WAITING_OCTETS = 64 * 2**20
-"""With more of a connection's octets waiting, it is closed."""
+"""With more of a connection's octets waiting, no more of it is read until half of them are handed out."""
+CATCH_UP_SECONDS = 300.0
+"""A connection that had to be held back, and whose octets have not all been handed out since, is closed after this time."""
 PIECE_OCTETS = 2**13
 """No more of a connection is handed out at once: some 80 messages, which are read in some milliseconds."""
 _PIECE_COST = 256
@@ -41,7 +44,7 @@ _MAX_TTL = 255
 _BACKLOG = 16
 
 CLOSED = "the router closed the connection, or it was lost"
-FELL_BEHIND = f"ermon fell behind: more than {MAX_WAITING_OCTETS // 2**20} MiB were waiting"
+FELL_BEHIND = f"ermon fell behind, and did not catch up within {CATCH_UP_SECONDS:g} s"
 NO_INITIATION = f"no Initiation within {INITIATION_SECONDS:g} s"
 REPLACED = "another connection of the router replaced it"
 REMOVED = "the configuration no longer has it"
@@ -287,6 +290,7 @@ class _Connection(asyncio.Protocol):
         self._listener = listener
         self._reason: str | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._behind: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport | None = None
 
     def is_of(self, router: BmpRouter, key: str) -> bool:
@@ -323,19 +327,35 @@ class _Connection(asyncio.Protocol):
             piece = data[at : at + PIECE_OCTETS]
             self._waiting += len(piece) + _PIECE_COST
             self._listener.put(Octets(self.router.router, self.number, piece))
-        if self._waiting > MAX_WAITING_OCTETS:
-            self.close(FELL_BEHIND)
+        if self._waiting > MAX_WAITING_OCTETS and self._transport is not None:
+            self._transport.pause_reading()
+            if self._behind is None:
+                loop = asyncio.get_running_loop()
+                self._behind = loop.call_later(CATCH_UP_SECONDS, self.close, FELL_BEHIND)
 
     def handed_out(self, received: Received) -> None:
-        if isinstance(received, Octets):
-            self._waiting -= len(received.data) + _PIECE_COST
         self.is_opened = True
+        if not isinstance(received, Octets):
+            return
+        self._waiting -= len(received.data) + _PIECE_COST
+        if self._behind is None or self._transport is None:
+            return
+        if self._waiting <= MAX_WAITING_OCTETS // 2:
+            self._transport.resume_reading()
+        if not self._waiting:
+            self._caught_up()
+
+    def _caught_up(self) -> None:
+        if self._behind is not None:
+            self._behind.cancel()
+            self._behind = None
 
     def close(self, reason: str) -> None:
         if self._reason is not None:
             return
         self._reason = reason
         self.initiated()
+        self._caught_up()
         self._listener.ended(self, reason)
         if self._transport is not None:
             self._transport.abort()

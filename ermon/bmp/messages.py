@@ -30,6 +30,8 @@ MAX_TEXT_CHARACTERS = 255
 
 MAX_FIELDS = 1_000
 """TLVs of a message that are read; the routers that were tried send fewer than 20."""
+MAX_PEERS_REMEMBERED = 4_096
+"""Per-peer headers that are remembered as they were read."""
 MAX_OPEN_OCTETS = 4_096
 """No session has a longer OPEN, whatever it negotiates (RFC 8654 section 4)."""
 
@@ -37,6 +39,8 @@ _COMMON_HEADER_OCTETS = 6
 """Version, message length and message type (RFC 7854 section 4.1)."""
 _PEER_HEADER = struct.Struct("!BB8s16sI4sII")
 """Peer type, flags, distinguisher, address, ASN, BGP identifier, and the time in seconds and microseconds (section 4.2)."""
+_TELLING_OCTETS = 30
+"""Of them, all but the BGP identifier and the time: ermon uses neither."""
 _BGP_HEADER_OCTETS = 19
 _MARKER = b"\xff" * 16
 _OPEN, _UPDATE, _NOTIFICATION = 1, 2, 3
@@ -203,7 +207,7 @@ def read_message(kind: int, body: bytes) -> Message:
     """Read a message behind its common header; ``Unreadable`` where it contradicts itself or ends too early."""
     match kind:
         case Kind.ROUTE_MONITORING:
-            return _read_route_monitoring(*_split_peer(body))
+            return read_route_monitoring(read_peer(body), body)
         case Kind.STATISTICS:
             return _read_statistics(*_split_peer(body))
         case Kind.PEER_DOWN:
@@ -219,13 +223,32 @@ def read_message(kind: int, body: bytes) -> Message:
             return Other(kind)
 
 
-def read_peer(body: bytes) -> Peer:
-    """Read the per-peer header, with which the body of every message about a session begins."""
-    return _split_peer(body)[0]
+class Peers:
+    """Reads per-peer headers, and remembers those it has read: a router sends each of them thousands of times."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, Peer] = {}
+
+    def read(self, body: bytes) -> Peer:
+        """Read as ``read_peer``."""
+        known = self._known.get(body[:_TELLING_OCTETS])
+        return self._remember(body) if known is None or len(body) < _PEER_HEADER.size else known
+
+    def _remember(self, body: bytes) -> Peer:
+        peer = read_peer(body)
+        if len(self._known) >= MAX_PEERS_REMEMBERED:
+            self._known.clear()
+        self._known[body[:_TELLING_OCTETS]] = peer
+        return peer
 
 
 def _split_peer(body: bytes) -> tuple[Peer, bytes]:
     """Return the per-peer header and what is behind it."""
+    return read_peer(body), body[_PEER_HEADER.size :]
+
+
+def read_peer(body: bytes) -> Peer:
+    """Read the per-peer header, with which the body of every message about a session begins."""
     if len(body) < _PEER_HEADER.size:
         raise Unreadable("it ends within its per-peer header")
     kind, flags, distinguisher, address, asn, _, _, _ = _PEER_HEADER.unpack_from(body)
@@ -235,7 +258,7 @@ def _split_peer(body: bytes) -> tuple[Peer, bytes]:
         key = SessionKey(_address(address, is_ipv6=bool(flags & _IPV6)), distinguisher)
         rib = _RIBS[bool(flags & _ADJ_RIB_OUT), bool(flags & _POST_POLICY)]
         four_octet = not flags & _TWO_OCTET_PATHS
-    return Peer(key, rib, four_octet, asn), body[_PEER_HEADER.size :]
+    return Peer(key, rib, four_octet, asn)
 
 
 _RIBS = {
@@ -256,8 +279,9 @@ def _address(octets: bytes, *, is_ipv6: bool) -> Address:
     )
 
 
-def _read_route_monitoring(peer: Peer, rest: bytes) -> RouteMonitoring:
-    update, surplus = _split_bgp(rest, _UPDATE)
+def read_route_monitoring(peer: Peer, body: bytes) -> RouteMonitoring:
+    """Read a Route Monitoring message whose per-peer header has been read."""
+    update, surplus = _split_bgp(body[_PEER_HEADER.size :], _UPDATE)
     return RouteMonitoring(peer, update, len(surplus))
 
 

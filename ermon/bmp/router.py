@@ -28,6 +28,7 @@ from ermon.bmp.messages import (
     Message,
     Other,
     PeerDown,
+    Peers,
     PeerUp,
     Rib,
     RouteMonitoring,
@@ -36,8 +37,10 @@ from ermon.bmp.messages import (
     Termination,
     read_message,
     read_peer,
+    read_route_monitoring,
     write_message,
 )
+from ermon.bmp.together import together
 from ermon.model.events import (
     Alive,
     DownCause,
@@ -151,7 +154,10 @@ class _Session:
         self.identity = _identity(up)
         self.feeds = feeds
         self.path_id = _path_id(up.peer.key)
-        self.ribs = frozenset(rib for rib, _ in feeds)
+        self.by_rib: dict[Rib, dict[Family, str]] = {}
+        """The feeds."""
+        for (rib, family), name in feeds.items():
+            self.by_rib.setdefault(rib, {})[family] = name
         self.reported = time
         """When it came up, or the last statistics of it came."""
         self.is_silent = False
@@ -170,6 +176,7 @@ class _Session:
         return bool(self._add_path[rib in _OUTBOUND])
 
 
+_CODECS = {four_octet: Codec(four_octet=four_octet) for four_octet in (False, True)}
 _ABOUT_A_SESSION = frozenset({Kind.ROUTE_MONITORING, Kind.STATISTICS, Kind.PEER_DOWN, Kind.PEER_UP})
 _OUTBOUND = frozenset({Rib.OUT_PRE, Rib.OUT_POST})
 
@@ -202,6 +209,7 @@ class RouterStream:
         self._within = statistics_within
         self._interest = interest
         self._framer = Framer(max_octets)
+        self._peers = Peers()
         self._attributes = AttributesCache()
         self._sessions: dict[SessionKey, _Session] = {}
         self._up: dict[str, set[SessionKey]] = {}
@@ -243,7 +251,7 @@ class RouterStream:
                     break
         except BmpError as error:
             self._ended = str(error)
-        return taken._replace(messages=messages, ended=self._ended)
+        return taken._replace(events=list(together(taken.events)), messages=messages, ended=self._ended)
 
     def _take_message(self, kind: int, body: bytes, time: float, taken: Taken) -> str | None:
         """Add what a message says; return why the connection ends, if it does."""
@@ -251,7 +259,8 @@ class RouterStream:
             if self._initiated is None:
                 if kind != Kind.INITIATION:
                     return "the first message is not an Initiation (RFC 7854 section 4.3)"
-            elif kind == Kind.ROUTE_MONITORING and not self._asks_about(body, time):
+            elif kind == Kind.ROUTE_MONITORING:
+                self._take_route_monitoring(body, time, taken)
                 return None
             message = read_message(kind, body)
         except Unreadable as error:
@@ -265,17 +274,18 @@ class RouterStream:
             self._peer_ups[message.peer.key] = body[: len(body) - message.surplus]
         return None
 
-    def _asks_about(self, body: bytes, time: float) -> bool:
-        """Return whether a Route Monitoring message is of a session that is a feed, by its per-peer header alone."""
-        peer = read_peer(body)
+    def _take_route_monitoring(self, body: bytes, time: float, taken: Taken) -> None:
+        """Pass over what is of no feed by its per-peer header alone: most messages of a router may be that."""
+        peer = self._peers.read(body)
         session = self._sessions.get(peer.key)
         if session is None:
-            return False
+            return
         if peer.rib is Rib.IN_POST:
             self._has_post_policy, self._only_pre_policy, self._pre_policy = True, False, None
         elif peer.rib is Rib.IN_PRE and not (self._has_post_policy or self._only_pre_policy):
             self._pre_policy = (self._pre_policy or (time, time))[0], time
-        return peer.rib in session.ribs
+        if peer.rib in session.by_rib:
+            self._take_update(session, read_route_monitoring(peer, body), time, taken)
 
     def _take_unreadable(self, kind: int, body: bytes, time: float, why: str, taken: Taken) -> str | None:
         """Add what a message that cannot be read may have changed; return why the connection ends, if it does."""
@@ -306,8 +316,6 @@ class RouterStream:
                 self._take_peer_up(message, time, taken)
             case PeerDown():
                 taken.events.extend(self._take_peer_down(message, time))
-            case RouteMonitoring():
-                self._take_update(message, time, taken)
             case Statistics():
                 taken.events.extend(self._take_statistics(message, time))
             case Other(kind) if kind != Kind.ROUTE_MIRRORING:
@@ -397,17 +405,16 @@ class RouterStream:
 
     # Routes --------------------------------------------------------------------------------------------
 
-    def _take_update(self, message: RouteMonitoring, time: float, taken: Taken) -> None:
+    def _take_update(self, session: _Session, message: RouteMonitoring, time: float, taken: Taken) -> None:
         peer = message.peer
-        session = self._sessions[peer.key]
         if message.surplus:
             taken.rejected.append(
                 Rejected(RejectReason.SURPLUS, f"{message.surplus} octets behind an UPDATE")
             )
         if session.has_path_ids(peer.rib):
             return
-        codec = Codec(four_octet=peer.four_octet)
-        feeds = {family: name for (rib, family), name in session.feeds.items() if rib == peer.rib}
+        codec = _CODECS[peer.four_octet]
+        feeds = session.by_rib[peer.rib]
         if self._pass_over(message.update, codec, feeds, time, taken):
             return
         try:
@@ -419,7 +426,8 @@ class RouterStream:
             return
         if peer.rib is Rib.IN_POST:
             self._count(session, read)
-        taken.malformed.extend(_malformed(read, feeds))
+        if read.repaired is not None:
+            taken.malformed.extend(_malformed(read, feeds))
         for family, name in feeds.items():
             taken.events.extend(self._events(session, (peer.rib, family), name, read, time))
 
@@ -452,8 +460,8 @@ class RouterStream:
                     self._forget_counted(session)  # nothing is left to find out by it
                 yield from self._first_dump_over(of, name, time)
             return
-        announced = tuple(route for route in read.announced if route.prefix.family == family)
-        withdrawn = tuple(key for key in read.withdrawn if key[0].family == family)
+        announced = tuple([route for route in read.announced if route.prefix.family == family])
+        withdrawn = tuple([key for key in read.withdrawn if key[0].family == family])
         if (interest := self._interest(name)) is not None:
             interest.note(announced)
         if name in self._shared:
@@ -488,8 +496,9 @@ class RouterStream:
             return
         for family, counted in session.counted.items():
             before = len(counted)
-            counted.difference_update(key for key in read.withdrawn if key[0].family == family)
-            counted.update(route.key for route in read.announced if route.prefix.family == family)
+            if read.withdrawn:
+                counted.difference_update(read.withdrawn)
+            counted.update([route.key for route in read.announced if route.prefix.family == family])
             self._counted += len(counted) - before
         if self._counted > MAX_COUNTED_ROUTES:
             self._forget_counted(session)

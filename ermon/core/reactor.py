@@ -320,7 +320,7 @@ class Reactor:
         state = self.facts.feeds[event.feed]
         if not self._message(state):
             return
-        state.session.updates += 1
+        state.session.updates += event.updates
         for family in {route.prefix.family for route in event.announced}:
             self._touched_family(state, family, announced=True)
         for family in {prefix.family for prefix, _ in event.withdrawn}:

@@ -77,6 +77,8 @@ class Update(msgspec.Struct, frozen=True):
     feed: str
     announced: tuple[Route, ...] = ()
     withdrawn: tuple[RouteKey, ...] = ()
+    updates: int = 1
+    """How many UPDATEs it stands for: several that came at once and have no route in common."""
 
 
 class Uninteresting(msgspec.Struct, frozen=True):

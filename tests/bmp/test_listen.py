@@ -128,10 +128,30 @@ async def test_a_connection_that_has_begun_may_be_silent(monkeypatch: pytest.Mon
                 await asyncio.wait_for(made.listener.next(), 0.2)
 
 
-async def test_a_router_that_ermon_cannot_keep_up_with_has_to_begin_anew(
+async def test_a_router_that_sends_faster_than_ermon_reads_is_held_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its first dump may be of any size. Closing the connection would have it begin anew, and never end."""
+    monkeypatch.setattr(listen, "MAX_WAITING_OCTETS", 100_000)
+    size = 20_000_000
+    async with station(edge()) as made:
+        with await made.connect() as connection:
+            assert await made.next() == Opened("edge-1", 1)
+            sending = asyncio.create_task(asyncio.get_running_loop().sock_sendall(connection, bytes(size)))
+            octets = 0
+            while octets < size:
+                received = await made.next()
+                assert isinstance(received, Octets)
+                octets += len(received.data)
+                await asyncio.sleep(0)
+            await sending
+
+
+async def test_a_router_that_ermon_does_not_catch_up_with_has_to_begin_anew(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(listen, "MAX_WAITING_OCTETS", 1000)
+    monkeypatch.setattr(listen, "CATCH_UP_SECONDS", 0.2)
     async with station(edge()) as made:
         with await made.connect() as connection:
             assert await made.next() == Opened("edge-1", 1)

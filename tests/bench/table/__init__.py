@@ -59,17 +59,17 @@ def updates(prefixes: int, *, asn: int, next_hop: str, seed: int = 1, family: Fa
     ``next_hop`` is of the same ``family``.
     """
     random = Random(seed)
-    networks = _networks(prefixes, family, random)
+    found = networks(prefixes, family, random)
     encoded: list[bytes] = []
     at = 0
     while at < prefixes:
         size = max(1, int(MEAN_GROUP * (_TAIL - 1) / _TAIL * random.paretovariate(_TAIL) + random.random()))
-        encoded += _group(_attributes(random, asn), next_hop, family, networks[at : at + size])
+        encoded += _group(attributes(random, asn), next_hop, family, found[at : at + size])
         at += size
     return encoded
 
 
-def _networks(count: int, family: Family, random: Random) -> list[bytes]:
+def networks(count: int, family: Family, random: Random) -> list[bytes]:
     """Return so many different encoded prefixes, in no order."""
     beginnings, lengths = _SHAPES[family]
     found: dict[bytes, None] = {}
@@ -85,7 +85,7 @@ def _networks(count: int, family: Family, random: Random) -> list[bytes]:
     return list(found)
 
 
-def _attributes(random: Random, asn: int) -> list[tuple[int, bytes]]:
+def attributes(random: Random, asn: int) -> list[tuple[int, bytes]]:
     """Return the encoded path attributes of a group by their codes, without its next hop."""
     path = [asn, *_path(random)]
     encoded = [
@@ -125,18 +125,19 @@ def _group(
     attributes: list[tuple[int, bytes]], next_hop: str, family: Family, networks: list[bytes]
 ) -> Iterator[bytes]:
     """Encode the routes that share ``attributes``, in as many UPDATEs as they need."""
-    empty = _update(attributes, next_hop, family, b"")
+    empty = update(attributes, next_hop, family, b"")
     room = MAX_MESSAGE - len(empty) - 1  # MP_REACH_NLRI's own length may take an octet more
     nlri = b""
     for network in networks:
         if len(nlri) + len(network) > room:
-            yield _update(attributes, next_hop, family, nlri)
+            yield update(attributes, next_hop, family, nlri)
             nlri = b""
         nlri += network
-    yield _update(attributes, next_hop, family, nlri)
+    yield update(attributes, next_hop, family, nlri)
 
 
-def _update(attributes: list[tuple[int, bytes]], next_hop: str, family: Family, nlri: bytes) -> bytes:
+def update(attributes: list[tuple[int, bytes]], next_hop: str, family: Family, nlri: bytes) -> bytes:
+    """Encode an UPDATE that announces ``nlri`` with these attributes, by their codes."""
     if family == "ipv4":
         hop = (3, attribute(0x40, 3, socket.inet_aton(next_hop)))
         encoded = b"".join(value for _, value in sorted([hop, *attributes]))

@@ -1,0 +1,78 @@
+"""What a table over BMP costs, and how soon a lost session is told: see README.md in the folder above.
+
+Run it from the top of the repository: ``python -m tests.bench.bmp``.
+"""
+
+# ruff: noqa: T201 - a benchmark prints
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+from tests.bench.bmp.measure import Run, measure
+from tests.bench.bmp.receivers import Ermon, ErmonOnLink, Pmbmpd, Receiver
+from tests.bench.policy import subfolder
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = _parser().parse_args(arguments)
+    load = " ".join(f"{each:.1f}" for each in os.getloadavg())
+    print(f"{os.cpu_count()} cores, load {load}, Python {platform.python_version()}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="ermon-bmp-") as name:
+        if options.rounds:
+            _table(options, Path(name))
+
+
+def _table(options: argparse.Namespace, folder: Path) -> None:
+    """Let both take turns, so that whatever else the machine does meets both."""
+    kinds: list[type[Receiver]] = []
+    for kind in (Pmbmpd, Ermon, ErmonOnLink):
+        if (why := kind.missing()) is None:
+            kinds.append(kind)
+        else:
+            print(f"{kind.name} is skipped: {why}.")
+    runs: dict[type[Receiver], list[Run]] = {kind: [] for kind in kinds}
+    for number in range(options.rounds):
+        for kind in kinds:
+            own = subfolder(folder, f"{kind.__name__}-{number}")
+            runs[kind].append(measure(kind, options.routes, options.sets, own))
+    print(
+        f"\n| {options.routes:,} routes, {options.sets:,} sets of attributes, before and after policy "
+        "| n | wall s | CPU s | wall / pmbmpd | CPU / pmbmpd | peak memory MB |"
+    )
+    print("|---" * 7 + "|")
+    for kind, found in runs.items():
+        print(f"| {_name(kind)} | {len(found)} | {_figures(found, runs.get(Pmbmpd))} |", flush=True)
+
+
+def _name(kind: type[Receiver]) -> str:
+    return f"{kind.name} {kind.version()}".strip()
+
+
+def _figures(found: list[Run], others: list[Run] | None) -> str:
+    wall, cpu = median(run.seconds for run in found), median(run.cpu for run in found)
+    ratios = ["", ""]
+    if others:
+        ratios = [
+            f"{wall / median(run.seconds for run in others):.2f}",
+            f"{cpu / median(run.cpu for run in others):.2f}",
+        ]
+    return " | ".join([f"{wall:.2f}", f"{cpu:.2f}", *ratios, f"{max(run.memory for run in found):.0f}"])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.bmp", description=__doc__)
+    parser.add_argument("--routes", type=int, default=200_000, help="of the table (%(default)s)")
+    parser.add_argument("--sets", type=int, default=20_000, help="of path attributes (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="of the table with each (%(default)s)")
+    return parser
+
+
+if __name__ == "__main__":
+    main()
