@@ -18,6 +18,7 @@ from ermon.api.status import (
     SeverityWord,
     Shown,
     ShownWord,
+    StateWord,
     StatusDoc,
     Time,
     words,
@@ -355,6 +356,9 @@ class LinkHistoryDoc(msgspec.Struct, frozen=True, kw_only=True):
     """Until when the changes were too many to store: they are one unknown period."""
     prefixes: tuple[int | None, ...]
     """How many prefixes were received on the link at each of ``times``; ``null``: unknown."""
+    sessions: tuple[tuple[float, StateWord, str], ...] = ()
+    """What the router has reported by BMP of its session with Microsoft: when, the state since then, and why (perhaps
+    empty)."""
 
 
 AwayWhy = Literal["stopped", "died", "suspended", "not-held"]

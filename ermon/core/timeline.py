@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import nextafter
-from typing import Annotated, Self
+from typing import Annotated, NamedTuple, Self
 
 import msgspec
 
@@ -27,9 +27,11 @@ from ermon.api.status import Shown
 from ermon.core.facts import NetworkFacts
 from ermon.core.monitor import Monitor
 from ermon.core.runs import RunLog
-from ermon.model.events import Change, ClockChanged, DrainChanged, LinkChanged
+from ermon.core.session_log import SessionEvent, SessionLog
+from ermon.model.events import Change, ClockChanged, DrainChanged, FeedChanged, LinkChanged
 from ermon.model.findings import LinkState
-from ermon.model.inventory import LinkFamily
+from ermon.model.inventory import LinkFamily, LinkKey
+from ermon.model.prefixes import Family
 
 SPAN_SECONDS = 86_400.0
 SAMPLE_SECONDS = 300.0
@@ -58,6 +60,8 @@ class KeptTrack(msgspec.Struct, frozen=True):
     states: list[tuple[float, Shown]]
     counts: list[_Count]
     merged_until: float | None
+    sessions: list[SessionEvent] = []
+    """What the router has reported of its own session in this stretch."""
 
 
 class KeptTimeline(msgspec.Struct, frozen=True):
@@ -80,6 +84,7 @@ class _Track:
         """Each state, and when it began; two neighbors differ."""
         self.merged_until: float | None = None
         """Until this time there were too many changes to keep."""
+        self.sessions = SessionLog()
         self.counts = array("i", [_UNCOUNTED]) * samples
 
     def is_now(self, time: float, state: LinkState, *, draining: bool) -> None:
@@ -103,12 +108,24 @@ class _Track:
         self.changes = deque((time + seconds, shown) for time, shown in self.changes)
         if self.merged_until is not None:
             self.merged_until += seconds
+        self.sessions.move(seconds)
 
     def forget(self, before: float) -> None:
         while len(self.changes) > 1 and self.changes[1][0] <= before:
             self.changes.popleft()
         if self.merged_until is not None and self.merged_until <= before:
             self.merged_until = None
+        self.sessions.forget(before)
+
+
+class _TrackView(NamedTuple):
+    """One link and family between two times."""
+
+    link: LinkFamily
+    changes: tuple[tuple[float, Shown], ...]
+    counts: array[int]
+    merged_until: float | None
+    sessions: tuple[SessionEvent, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +136,7 @@ class TimelineView:
     end: float
     times: tuple[float, ...]
     """When the prefixes were counted."""
-    tracks: tuple[tuple[LinkFamily, tuple[tuple[float, Shown], ...], array[int], float | None], ...]
+    tracks: tuple[_TrackView, ...]
 
     def links(self) -> tuple[LinkHistoryDoc, ...]:
         return tuple(
@@ -130,8 +147,9 @@ class TimelineView:
                 states=tuple(_span(changes, self.start, self.end)),
                 merged_until=merged_until,
                 prefixes=tuple(None if count < 0 else count for count in counts),
+                sessions=sessions,
             )
-            for ((circuit, link), family), changes, counts, merged_until in self.tracks
+            for ((circuit, link), family), changes, counts, merged_until, sessions in self.tracks
         )
 
 
@@ -145,11 +163,12 @@ def _view(
     first = sum(time < start for time in times)
     last = sum(time <= end for time in times)
     taken = [
-        (
+        _TrackView(
             key,
             tuple(each for each in _awake(track.changes, gaps) if each[0] <= end),
             track.counts[first:last],
             track.merged_until,
+            track.sessions.between(start, end),
         )
         for key, track in tracks.items()
     ]
@@ -184,6 +203,7 @@ def _joined(
                     track.add(time, shown)
             if found.merged_until is not None:
                 track.merged_until = max(found.merged_until, track.merged_until or 0.0)
+            track.sessions.extend(event for event in found.sessions if event[0] <= end)
             if saved_until < end:
                 track.add(saved_until, Shown.UNKNOWN)
         times.extend(part.times[n] for n in good)
@@ -206,23 +226,38 @@ class Timeline:
 
     def follow(self, monitor: Monitor, changes: Iterable[Change]) -> None:
         """Apply the changes since the last call, and the links that a reload has added or removed."""
-        wall, changes = monitor.network.wall, list(changes)
+        changes = list(changes)
         if moved := sum(change.set_by for change in changes if isinstance(change, ClockChanged)):
             self._move(moved)
         for change in changes:
-            match change:
-                case ClockChanged(time, _, suspended):
-                    if suspended:
-                        self._gaps.append((wall(time) - suspended, wall(time)))
-                case LinkChanged(time, link, family, state):
-                    if track := self._tracks.get((link, family)):
-                        track.is_now(wall(time), state, draining=track.draining)
-                case DrainChanged(time, link, family, draining):
-                    if track := self._tracks.get((link, family)):
-                        track.is_now(wall(time), track.state, draining=draining)
-                case _:
-                    pass  # a feed or a pool
+            self._apply(monitor, change)
         self._meet(monitor)
+
+    def _apply(self, monitor: Monitor, change: Change) -> None:
+        wall = monitor.network.wall
+        match change:
+            case ClockChanged(time, _, suspended):
+                if suspended:
+                    self._gaps.append((wall(time) - suspended, wall(time)))
+            case LinkChanged(time, link, family, state):
+                if track := self._tracks.get((link, family)):
+                    track.is_now(wall(time), state, draining=track.draining)
+                    self._session_may_have_changed(monitor, link, family, wall(time))
+            case DrainChanged(time, link, family, draining):
+                if track := self._tracks.get((link, family)):
+                    track.is_now(wall(time), track.state, draining=draining)
+            case FeedChanged(time, feed):
+                for link, family in _link_of_session(monitor, feed):
+                    self._session_may_have_changed(monitor, link, family, wall(time))
+            case _:
+                pass  # a pool
+
+    def _session_may_have_changed(self, monitor: Monitor, link: LinkKey, family: Family, time: float) -> None:
+        """Note what the router now reports of its session on a link, if it reports its sessions."""
+        track, feed = self._tracks.get((link, family)), monitor.config.sessions.get((link, family))
+        if track is not None and feed is not None:
+            own = monitor.network.own_session(feed.name)
+            track.sessions.add(time, own.state, own.reason)
 
     def _move(self, seconds: float) -> None:
         """Move all times, because the clock was set."""
@@ -264,6 +299,7 @@ class Timeline:
                 known.link_state(link, family),
                 draining=known.shown_draining(link, family),
             )
+            self._session_may_have_changed(monitor, link, family, known.calendar_now)
 
     # To look at --------------------------------------------------------------------------------------
 
@@ -278,10 +314,12 @@ class Timeline:
         start, end = number * HOUR_SECONDS, (number + 1) * HOUR_SECONDS
         view = self.show(start, nextafter(end, start))  # the end belongs to the next hour
         tracks = [
-            KeptTrack(key, _span(changes, start, end), counts.tolist(), merged_until)
-            for key, changes, counts, merged_until in view.tracks
+            KeptTrack(key, _span(changes, start, end), counts.tolist(), merged_until, list(sessions))
+            for key, changes, counts, merged_until, sessions in view.tracks
         ]
-        known = view.times or any(shown is not Shown.UNKNOWN for track in tracks for _, shown in track.states)
+        known = view.times or any(
+            track.sessions or any(shown is not Shown.UNKNOWN for _, shown in track.states) for track in tracks
+        )
         return KeptTimeline(min(end, now), list(view.times), tracks) if known else None
 
     @classmethod
@@ -294,6 +332,14 @@ class Timeline:
         for track in timeline._tracks.values():
             track.forget(now - SPAN_SECONDS)
         return timeline
+
+
+def _link_of_session(monitor: Monitor, name: str) -> list[LinkFamily]:
+    """Return the link whose session a feed is; none if it is another feed."""
+    feed = monitor.config.feeds.get(name)
+    if feed is None or not feed.by_bmp or feed.link_key is None:
+        return []
+    return [(feed.link_key, family) for family in feed.families]
 
 
 def _awake(

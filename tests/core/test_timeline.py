@@ -10,6 +10,7 @@ import pytest
 
 from ermon.checks.sharding import only_feeds
 from ermon.core.runs import KeptRun, RunLog
+from ermon.core.session_log import MAX_EVENTS, SessionLog
 from ermon.core.timeline import (
     MAX_CHANGES,
     MAX_SAMPLES,
@@ -20,8 +21,9 @@ from ermon.core.timeline import (
     hour_of,
     view_of,
 )
+from ermon.model.findings import LinkState
 from ermon.model.prefixes import Family
-from tests.checks.company import SPACES, V4, Company, Space, company
+from tests.checks.company import REPORTING, SPACES, V4, Company, Space, company
 from tests.story import START
 
 DRAINED = "12076 12076 12076 12076 8075"
@@ -308,3 +310,78 @@ def test_a_track_that_does_not_fit_its_times_is_dropped(watched: Watched):
     )
     assert {len(link["prefixes"]) for link in later.shown()["links"]} == {0}
     assert [state for _, state in later.link("ipv4")["states"]] == ["unknown"]
+
+
+# The router's own session ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def reporting() -> Watched:
+    return Watched(company(REPORTING).converge())
+
+
+def sessions(watched: Watched, family: Family) -> list[list[Any]]:
+    found = watched.link(family)["sessions"]
+    return [[round(time - START, 3), *rest] for time, *rest in found]
+
+
+def test_what_a_router_reports_of_its_session_is_remembered_with_the_reason(
+    reporting: Watched, space: Space
+) -> None:
+    name = f"edge-1/chicago/primary/{space.family}"
+    reporting.net.connect("edge-1").up(name).announce(name, space.exchange, path="12076 8075")
+    began = reporting.net.now - START
+    reporting.wait(60).net.down(name, reason="the neighbor sent hold timer expired")
+    reporting.wait(30).net.disconnect("edge-1")
+    assert sessions(reporting.wait(30), space.family) == [
+        [began, "up", ""],
+        [began + 60, "down", "the neighbor sent hold timer expired"],
+        [began + 90, "unknown", "the router is not connected by BMP"],
+    ]
+    other: Family = "ipv6" if space.family == "ipv4" else "ipv4"
+    assert [state for _, state, _ in sessions(reporting, other)] == ["up", "unknown"]
+
+
+def test_a_session_that_brings_nothing_any_more_is_remembered(reporting: Watched, space: Space) -> None:
+    name = f"edge-1/chicago/primary/{space.family}"
+    reporting.net.connect("edge-1").up(name).announce(name, space.exchange, path="12076 8075")
+    reporting.net.get_in_sync(name)
+    reporting.wait(10).net.withdraw(name, space.exchange)
+    assert sessions(reporting.wait(1), space.family)[-1][1:] == ["up", "established, but no route"]
+
+
+def test_sessions_outlive_ermon_for_a_day(reporting: Watched, space: Space) -> None:
+    name = f"edge-1/chicago/primary/{space.family}"
+    reporting.net.connect("edge-1").up(name)
+    reporting.wait(60).net.down(name, reason="planned work")
+    reporting.wait(60)
+    known = sessions(reporting, space.family)
+    assert known[-1][1:] == ["down", "planned work"]
+    later = reporting.restart(600)
+    began = later.net.now - START
+    assert sessions(later, space.family) == [
+        *known,
+        [began, "unknown", "the router is not connected by BMP"],
+    ]
+    later.wait(DAY)
+    later.timeline.sample(later.net.monitor, later.net.now)
+    assert sessions(later, space.family) == []
+
+
+def test_of_too_many_changes_of_a_session_the_latest_are_kept(reporting: Watched) -> None:
+    name = "edge-1/chicago/primary/ipv4"
+    reporting.net.connect("edge-1")
+    for number in range(MAX_EVENTS):
+        reporting.net.up(name).wait(1).down(name, reason=f"{number}")
+        reporting.wait(1)
+    found = sessions(reporting, "ipv4")
+    assert len(found) == MAX_EVENTS
+    assert found[-1][2] == f"{MAX_EVENTS - 1}"
+
+
+def test_a_clock_that_is_set_moves_what_is_remembered_of_sessions() -> None:
+    log = SessionLog()
+    log.add(10.0, LinkState.UP, "")
+    log.move(3600.0)
+    assert log.between(3600.0, 3700.0) == ((3610.0, LinkState.UP, ""),)
+    assert log.between(0.0, 3600.0) == ()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
+from ermon.model.events import SessionDown
 from tests.bench import page as bench
 from tests.core.test_monitored_sessions import ALONE, MSEE, RECEIVED, connected, session
 from tests.core.test_own_sessions import PLANNED, UPLINK
@@ -71,3 +72,14 @@ def test_on_a_phone_no_session_is_cut_off(browser: Browser, net: Story) -> None:
         expect(visit("#feeds li.router").first).to_contain_text("● connected by BMP")
         expect(visit("#circuits")).to_contain_text(PLANNED)
         assert (visit.overflow(), visit.cut_off()) == (0, [])
+
+
+def test_the_history_of_a_link_says_why_its_session_last_ended(browser: Browser, net: Story) -> None:
+    net.monitor.apply(SessionDown(net.now, session("ipv6"), "the neighbor sent hold timer expired"))
+    with bench.serving(net) as url, visiting(browser, url) as visit:
+        band = visit("#bands .band", has_text="chicago primary IPv6")
+        expect(band).to_contain_text("session last down at")
+        expect(band).to_contain_text("the neighbor sent hold timer expired")
+        expect(visit("#bands .band", has_text="chicago secondary IPv6")).not_to_contain_text(
+            "session last down"
+        )

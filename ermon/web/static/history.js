@@ -113,9 +113,12 @@ function ermonBand({ steps }) {
   return band("ermon itself", told(parts), [...blocks(parts), ...marks]);
 }
 
-function linkBand({ circuit, link, family, states }) {
+function linkBand({ circuit, link, family, states, sessions }) {
   const parts = states.flatMap(([from, state], n) => present(from, states[n + 1]?.[0] ?? span.to, state));
-  return band(`${circuit} ${link} ${FAMILIES[family]}`, told(parts), blocks(parts));
+  const ends = sessions.filter(([, state, reason]) => state === "down" && reason);
+  const marks = ends.map(([time, , reason]) => block("step", time, time, `session down at ${clock(time * 1000)}: ${reason}`));
+  const last = ends.length > 0 ? [`; session last down at ${clock(ends.at(-1)[0] * 1000)}: ${ends.at(-1)[2]}`] : [];
+  return band(`${circuit} ${link} ${FAMILIES[family]}`, [told(parts), ...last], [...blocks(parts), ...marks]);
 }
 
 /** Splits a span into parts in which ermon ran, with the state, and parts in which it did not, each with its word. */
