@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
 
-from tests.fuzz import databases, documents, http, lines, messages
+from tests.fuzz import databases, documents, http, lines, messages, reports
 
 Target = Callable[[Random], None]
 TARGETS: dict[str, Target] = {
@@ -18,6 +18,8 @@ TARGETS: dict[str, Target] = {
         lines.monitor,
         messages.updates,
         messages.opens,
+        reports.reports,
+        reports.judged_reports,
         *documents.TARGETS,
         databases.database_file,
         http.http,

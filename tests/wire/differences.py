@@ -257,9 +257,12 @@ ALLOWED = (
 """Besides, ExaBGP does not print the kinds of path segments (RFC 5065): see ``plain``."""
 
 
-def compare(body: bytes, codec: Codec, session: Negotiated) -> str | Outcome:
-    """Return ``SAME``, the name of the allowed difference, or the outcome if there is none."""
-    ours, theirs = read_by_us(body, codec), read_by_them(body, session)
+def compare(body: bytes, codec: Codec, session: Negotiated, ours: Read | str | None = None) -> str | Outcome:
+    """Return ``SAME``, the name of the allowed difference, or the outcome if there is none.
+
+    ``ours`` is what ermon makes of the body, if it was read in another way.
+    """
+    ours, theirs = read_by_us(body, codec) if ours is None else ours, read_by_them(body, session)
     if same(ours, theirs):
         return SAME
     outcome = Outcome(codec, list(attributes_of(body)), ours, theirs)

@@ -15,11 +15,13 @@ from exabgp.reactor.api.response.json import JSON
 
 from ermon.bgp.attributes import Repair, RepairKind
 from ermon.bgp.update import Codec, Read
+from ermon.exabgp.lines import Line
 from ermon.exabgp.lines import Message as Said
 from ermon.exabgp.updates import read_routes
 
 UNICAST = {"ipv4": (AFI.ipv4, SAFI.unicast), "ipv6": (AFI.ipv6, SAFI.unicast)}
 _MESSAGES = msgspec.json.Decoder(Said)
+_LINES = msgspec.json.Decoder(Line)
 _ENCODER = JSON("5.0.0")
 
 
@@ -58,7 +60,18 @@ def read_by_exabgp(body: bytes, session: Negotiated) -> Read:
                 nlri.action = Action.WITHDRAW
         elif Attribute.CODE.INTERNAL_DISCARD in update.attributes:
             repaired = Repair(RepairKind.ATTRIBUTE_DISCARD, "")
-    said = _MESSAGES.decode(str(_ENCODER._update(update)["message"]))
+    return _read(_MESSAGES.decode(str(_ENCODER._update(update)["message"])), repaired)
+
+
+def read_line(line: bytes) -> Read:
+    """Read a line with an UPDATE as ermon does."""
+    neighbor = _LINES.decode(line).neighbor
+    assert neighbor is not None
+    assert neighbor.message is not None
+    return _read(neighbor.message, None)
+
+
+def _read(said: Said, repaired: Repair | None) -> Read:
     if said.update is not None:
         return Read(*read_routes(said.update), None, repaired)
     return Read((), (), said.eor.family if said.eor is not None else None, repaired)
