@@ -47,7 +47,7 @@ def monitored_sessions() -> Monitored:
 
 def reports(random: Random) -> None:
     """Streams of real and of hostile routers, broken and in pieces."""
-    few = {"MAX_PEERS": 3, "MAX_COUNTED_ROUTES": 4, "MAX_HELD_ROUTES": 3}
+    few = {"MAX_PEERS": 3, "MAX_COUNTED_ROUTES": 4, "MAX_HELD_ROUTES": 2}
     with patch.multiple(bmp, **few) if random.random() < 0.5 else nullcontext():
         _take_reports(random)
 
@@ -117,10 +117,12 @@ def message(random: Random) -> bytes:
     distinguisher = random.choice((bytes(8), b"\0\0\xfb\xf4\0\0\0\7"))
     header = router.peer_header(peer, flags=flags, asn=asn, distinguisher=distinguisher)
     prefix = f"192.0.{random.randrange(4)}.0/24"
-    match random.randrange(10):
+    match random.randrange(14):
         case 0 | 1:
-            return router.peer_up(header, ports=(random.randrange(3), 179), surplus=random.randbytes(9))
-        case 2:
+            return router.peer_up(
+                header, ports=(random.choice((1, 1, 1, 1, 2)), 179), surplus=random.randbytes(9)
+            )
+        case 2 if random.random() < 0.3:
             return router.peer_down(random.randrange(8), notification(6, 2, b"\2ok"), header)
         case 3:
             numbers = (random.choice((7, 9, 0)), router.gauge(random.randrange(4)))
