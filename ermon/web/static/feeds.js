@@ -134,7 +134,7 @@ function routesOf({ state, routes, overall, by_bmp: byBmp }) {
 }
 
 function synced({ state, blind, in_sync: families, by_bmp: byBmp, overall }) {
-  if (overall === "absent" || (byBmp && state === "down")) return { tone: "quiet", text: "–" };
+  if (overall === "absent" || (byBmp && state !== "up")) return { tone: "quiet", text: "–" };
   if (!blind) return { tone: "up", text: `${MARKS.yes} yes` };
   // Routers do not say when all routes of a session that came up later have come.
   if (byBmp && overall === "up") return { tone: "quiet", text: `${MARKS.no} the router does not say` };
