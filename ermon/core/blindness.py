@@ -13,6 +13,7 @@ from ermon.core.alarm import Alarm
 from ermon.core.facts import NetworkFacts
 from ermon.core.monitor import Monitor
 from ermon.core.standing import FIRST, rank, worst
+from ermon.model.findings import LinkState
 from ermon.model.inventory import LinkKey
 from ermon.model.text import plural
 
@@ -25,10 +26,12 @@ class BlindRouter(NamedTuple):
     of: int
     """How many feeds the router has."""
     down: int
+    unknown: int = 0
+    """Sessions that the router reports by BMP, and that may be up or down."""
 
     @property
     def text(self) -> str:
-        state = _state(self.down, len(self.feeds))
+        state = _state(self.down, self.unknown, len(self.feeds))
         if self.of == 1 and self.feeds[0] == self.name:
             return f"{self.name}: {state}"
         return f"{self.name}: {len(self.feeds)} of {plural(self.of, 'feed')} {state}"
@@ -54,6 +57,10 @@ class Blindness(NamedTuple):
     @property
     def down(self) -> int:
         return sum(router.down for router in self.routers)
+
+    @property
+    def unknown(self) -> int:
+        return sum(router.unknown for router in self.routers)
 
     @property
     def all_down(self) -> bool:
@@ -88,12 +95,13 @@ class Blindness(NamedTuple):
 
     @property
     def _state(self) -> str:
-        return _state(self.down, self.blind)
+        return _state(self.down, self.unknown, self.blind)
 
 
-def _state(down: int, blind: int) -> str:
-    """Describe the state of feeds that prove nothing, some of which are down."""
-    return "down" if down == blind else "down or not in sync" if down else "not in sync"
+def _state(down: int, unknown: int, blind: int) -> str:
+    """Describe the state of feeds that prove nothing: some are down, some unknown, and the others not in sync."""
+    counts = {"down": down, "not in sync": blind - down - unknown, "unknown": unknown}
+    return " or ".join(word for word, count in counts.items() if count)
 
 
 def look(monitor: Monitor) -> Blindness:
@@ -107,7 +115,13 @@ def look(monitor: Monitor) -> Blindness:
         grouped.setdefault(places[name], []).append(name)
     down = [name for name in blind if not _is_there(facts, name)]
     routers = [
-        BlindRouter(place, tuple(feeds), of[place], sum(not _is_there(facts, feed) for feed in feeds))
+        BlindRouter(
+            place,
+            tuple(feeds),
+            of[place],
+            down=sum(not _is_there(facts, feed) for feed in feeds),
+            unknown=sum(_may_be_up(facts, feed) for feed in feeds),
+        )
         for place, feeds in grouped.items()
     ]
     awaited = [until for name in down if facts.awaited(name) and (until := facts.feeds[name].awaited_until)]
@@ -125,6 +139,12 @@ def _is_there(facts: NetworkFacts, name: str) -> bool:
     """Return whether a feed is connected to ermon: its own session, or its router's BMP connection."""
     feed = facts.feeds[name].feed
     return facts.process_up(feed.process) is True if feed.by_bmp else facts.up(name)
+
+
+def _may_be_up(facts: NetworkFacts, name: str) -> bool:
+    """Return whether a router that is connected by BMP does not report now whether a session is up."""
+    by_bmp = facts.feeds[name].feed.by_bmp and _is_there(facts, name)
+    return by_bmp and facts.own_session(name).state is LinkState.UNKNOWN
 
 
 def _cause(facts: NetworkFacts) -> str:

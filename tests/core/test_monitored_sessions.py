@@ -197,7 +197,7 @@ def test_the_headline_says_who_does_not_report() -> None:
     net = Story(ALONE, start=START).wait(200)
     assert look(net.monitor).text == "ermon sees nothing: all 6 feeds are down"
     net.connect("edge-2")
-    assert look(net.monitor).text == "ermon cannot see everything: 6 of 6 feeds are down or not in sync"
+    assert look(net.monitor).text == "ermon cannot see everything: 6 of 6 feeds are down or unknown"
     sessions = [name for name, feed in ALONE.feeds.items() if feed.router == "edge-2"]
     net.up(*sessions).get_in_sync(*sessions)
     assert look(net.monitor).text == "ermon cannot see edge-1: 4 of 4 feeds are down"

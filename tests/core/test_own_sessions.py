@@ -154,6 +154,16 @@ def test_a_family_that_an_uplink_does_not_carry_is_nothing_that_ermon_cannot_see
     assert look(net.monitor).blind == 0
 
 
+def test_the_headline_tells_unknown_sessions_from_those_that_bring_nothing_yet() -> None:
+    net = connected()
+    for name in ALONE.feeds:
+        net.up(name).get_in_sync(name)
+    net.silent(session("ipv4"))
+    assert look(net.monitor).text == "ermon cannot see everything: 1 of 6 feeds is unknown"
+    net.down(session("ipv6")).up(session("ipv6"))
+    assert look(net.monitor).text == "ermon cannot see everything: 2 of 6 feeds are not in sync or unknown"
+
+
 # The connection ------------------------------------------------------------------------------------------
 
 
