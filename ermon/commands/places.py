@@ -164,7 +164,11 @@ class Scene:
                 subnet = {"ipv4": link.subnet, "ipv6": link.subnet6}[family]
                 name = f"{link.router}, link {link.name} of circuit {link.circuit}"
                 if family in link.families or not link.subnets:
-                    values = {} if subnet is None else {"MSEE": second_host(subnet)}
+                    session = self._config.sessions.get((link.key, family))
+                    if session is not None:  # the configuration may name another address
+                        values = {"MSEE": session.peer}
+                    else:
+                        values = {} if subnet is None else {"MSEE": second_host(subnet)}
                     yield Place(name, link.router, family, link.vrf, values)
 
     def _at_uplinks(self) -> Iterator[Place]:

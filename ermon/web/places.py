@@ -111,7 +111,11 @@ def _state(monitor: Monitor, place: Place) -> str | None:
             states = {PoolOverall.PLANNED: Shown.UP, PoolOverall.WRONG: Shown.DOWN}
             return states.get(PoolOverall(overall), Shown.UNKNOWN)
         case "feed":
-            states_of_feeds = {FeedOverall.UP: Shown.UP, FeedOverall.DOWN: Shown.DOWN}
+            states_of_feeds = {
+                FeedOverall.UP: Shown.UP,
+                FeedOverall.DOWN: Shown.DOWN,
+                FeedOverall.ABSENT: None,
+            }
             return states_of_feeds.get(FeedOverall(feed_status(monitor, place.name).overall), Shown.UNKNOWN)
         case "finding" if place.alarm is not None and place.alarm.recovering:
             return HeadlineKind.RECOVERING

@@ -296,3 +296,10 @@ def test_a_session_with_microsoft_is_never_reset_to_get_lost_messages_again():
     found = finding("feed-lost-messages", feed="edge-1/chicago/primary/ipv4")
     assert commands(filled(found, company(REPORTING).config)) == []
     assert commands(filled(finding("feed-lost-messages", feed="edge-1"), company(REPORTING).config)) != []
+
+
+def test_microsoft_s_end_is_where_the_configuration_says_that_the_router_s_session_goes():
+    peers = "routers: {edge-1: {bmp: {peers: {chicago/primary: {ipv4: 203.0.113.1}}}}}"
+    found = finding("bmp-session-missing", circuit="chicago", link="primary", family="ipv4")
+    [session] = commands(filled(found, company(REPORTING, peers).config))
+    assert "203.0.113.1" in session.by_platform["frr"]

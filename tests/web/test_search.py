@@ -157,6 +157,17 @@ async def test_a_session_without_a_prefix_says_why_in_the_words_of_its_router(cl
     )
 
 
+@pytest.mark.parametrize(("family", "state"), [("ipv4", "down"), ("ipv6", None)])
+async def test_a_session_that_does_not_exist_has_no_state(
+    client: Client, site: Site, family: str, state: str | None
+):
+    site.net.reconfigure(company(REPORTING).config)
+    site.net.connect("edge-1").up("edge-1/isp-a/ipv4").down("edge-1/isp-a/ipv4")
+    site.net.wait(10).not_reported("edge-1/isp-a/ipv6")
+    answer = await found(client, f"edge-1/isp-a/{family}")
+    assert answer["places"][0]["state"] == state
+
+
 async def test_a_feed_of_the_other_family_carries_none(client: Client, site: Site):
     site.net.reconfigure(company("feeds: {isp-a: {families: [ipv4]}}").config)
     assert why(await found(client, V6.pool), "isp-a") == ("other-family", "carries no IPv6")
