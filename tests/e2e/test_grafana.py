@@ -208,8 +208,10 @@ def _the_story_is_told(grafana: Grafana, chosen: Mapping[str, str]) -> None:
     for family in ("ipv4", "ipv6"):
         link = {"circuit": "chicago", "family": family}
         assert history("Circuits", **link)[-3:] == [UP, DOWN, UP]
-        assert history("Links", **link, link="primary")[-3:] == [UP, DOWN, UP]
-        assert history("Links", **link, link="secondary")[-5:] == [UP, DOWN, UP, UNKNOWN, UP]
+        assert history("Links", **link, link="primary")[-5:] == [UP, DOWN, UP, UNKNOWN, UP]
+        assert history("Links", **link, link="secondary")[-3:] == [UP, DOWN, UP]
+        session = {**link, "link": "secondary", "router": "edge-2"}
+        assert history("Sessions that routers report", **session)[-3:] == [UP, DOWN, UP]
         advertised = history("Pools advertised to Microsoft", **link, link="primary", pool="outbound")
         assert advertised[-3:] == [YES, NO, YES]
     leaked = {"pool": "outbound", "family": "ipv4", "feed": "edge-1-isp-a"}
