@@ -116,21 +116,24 @@ def _state(feed: FeedDoc, now: datetime) -> Text:
 
 def sessions(status: StatusDoc, now: datetime, *, everything: bool) -> list[RenderableType]:
     """List the routers that report their sessions by BMP, each with its sessions, those with a problem first."""
-    of = {router: {name: status.feeds[name] for name in bmp.feeds} for router, bmp in status.bmp.items()}
+    of = {
+        router: {name: status.feeds[name] for name in bmp.feeds if name in status.feeds}
+        for router, bmp in status.bmp.items()
+    }
     brief = not everything and sum(map(len, of.values())) > MAX_FEEDS
+    hidden = {FeedOverall.ABSENT, FeedOverall.UP} if brief else set() if everything else {FeedOverall.ABSENT}
     parts: list[RenderableType] = []
     for router, bmp in status.bmp.items():
         parts.append(_connection(router, bmp, of[router].values(), now))
-        shown = _ranked(of[router].items())
-        if not everything:
-            shown = [item for item in shown if item[1].overall != FeedOverall.ABSENT]
-        if brief:
-            shown = [item for item in shown if item[1].overall != FeedOverall.UP]
+        shown = [item for item in _ranked(of[router].items()) if item[1].overall not in hidden]
         if bmp.state == "up" and shown:
             table = grid("Session", "State", "For", "Routes", right=[3])
             for name, feed in shown:
                 table.add_row(text(session_name(router, name)), *_row(name, feed, now)[1:4])
             parts.append(indented(table, 2))
+    if brief:
+        well = sum(feed.overall == FeedOverall.UP for feeds in of.values() for feed in feeds.values())
+        parts.append(text(f"● {plural(well, 'session')} more up; --all shows them", "green"))
     return parts
 
 
@@ -161,6 +164,8 @@ def _session_state(feed: FeedDoc) -> Text:
     because = f": {feed.down_reason}" if feed.down_reason else ""
     if feed.overall == FeedOverall.ABSENT:
         return text(f"○ {feed.down_reason}", "dim")
+    if feed.overflowed:
+        return text("◆ too many routes", style("unknown"))
     if feed.state != "up":
         return text(f"{mark(feed.state)} {feed.state}{because}", style(feed.state))
     if feed.loss:

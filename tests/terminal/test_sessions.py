@@ -76,6 +76,25 @@ async def test_feeds_and_sessions_are_apart() -> None:
     assert "without statistics yet" in seen.section(SESSIONS)
 
 
+def test_of_many_sessions_those_without_a_problem_are_counted(net: Story) -> None:
+    snapshot = snapshot_of(net.down(session("ipv4"), reason=PLANNED).wait(3))
+    status = snapshot["status"]
+    more = {f"edge-1/more/{number}": status["feeds"][session("ipv6")] for number in range(20)}
+    status["feeds"] |= more
+    status["bmp"]["edge-1"]["feeds"] += [*more, "edge-1/a-reload-has-removed-it"]
+    told = drawn(snapshot).section(SESSIONS)
+    assert "chicago primary IPv4 ▲ down" in told
+    assert "chicago primary IPv6" not in told
+    assert "● 24 sessions more up; --all shows them" in told
+    assert "more 19 ● up" in drawn(snapshot, everything=True).section(SESSIONS)
+
+
+def test_a_session_with_too_many_routes_says_so(net: Story) -> None:
+    snapshot = snapshot_of(net)
+    snapshot["status"]["feeds"][session("ipv6")] |= {"overflowed": True, "state": "down", "overall": "down"}
+    assert "chicago primary IPv6 ◆ too many routes" in drawn(snapshot).section(SESSIONS)
+
+
 @pytest.mark.parametrize("width", [20, 44, 80, 140])
 def test_sessions_fit_into_every_terminal(net: Story, width: int) -> None:
     net.down(session("ipv4"), reason=PLANNED).wait(3)
