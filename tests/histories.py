@@ -35,9 +35,13 @@ from ermon.model.events import (
     ProcessUp,
     RefreshBegan,
     RefreshEnded,
+    RoutesUnreadable,
     SessionDown,
+    SessionSilent,
+    SessionUnreported,
     SessionUp,
     SourceJudged,
+    StatisticsBegan,
     StorageJudged,
     Uninteresting,
     Update,
@@ -187,7 +191,8 @@ def converged(policy: Config) -> list[Step]:
 
 
 def _dumps(policy: Config, time: float) -> Iterator[Event]:
-    yield from (ProcessUp(time, process) for process in policy.processes)
+    yield from (ProcessUp(time, process) for process in (*policy.processes, *policy.connections))
+    yield from (StatisticsBegan(time, connection) for connection in policy.connections)
     for name, one in policy.feeds.items():
         yield SessionUp(time, name)
         yield from (Update(time, name, announced) for announced in _proper_routes(policy, one))
@@ -195,8 +200,10 @@ def _dumps(policy: Config, time: float) -> Iterator[Event]:
 
 
 def _proper_routes(policy: Config, one: Feed) -> Iterator[tuple[Route, ...]]:
-    if one.view is EDGE:
+    if one.view in {EDGE, View.FROM_MICROSOFT}:
         own = [each for each in policy.links if each.table == one.table]
+        if one.view is not EDGE:
+            own = [each for each in own if each.key == one.link_key]
         for number, each in enumerate(own, 1):
             for family, subnet in (("ipv4", each.subnet), ("ipv6", each.subnet6)):
                 if subnet and family in one.families:
@@ -211,7 +218,9 @@ def _proper_routes(policy: Config, one: Feed) -> Iterator[tuple[Route, ...]]:
                         " ".join(map(str, expected))
                         or {"ipv4": "20.1.0.0/16", "ipv6": "2a01:111::/32"}[family]
                     )
-                    yield routes(text, "12076", msee, tags, path_id=number if one.add_path else None)
+                    yield routes(
+                        text, "12076", msee, tags, path_id=number if one.add_path and not one.by_bmp else None
+                    )
     elif one.view is MIRROR:
         for pool in policy.pools.values():
             if one.link_key in [each.key for each in policy.pool_links(pool)]:
@@ -263,7 +272,7 @@ def _scenes(policy: Config) -> st.SearchStrategy[Scene]:
     dumps = {one.name: tuple(_proper_routes(policy, one)) for one in feeds}
     update = one_feed.flatmap(lambda one: _updates(one, gaps)).map(lambda step: [step])
     session = st.tuples(one_feed, gaps, st.integers(0, 18), st.sampled_from(FAMILIES)).map(
-        lambda d: [_session_step(d)]
+        lambda d: [_monitored_step(d) if d[0].by_bmp else _session_step(d)]
     )
     process = st.tuples(st.sampled_from(policy.processes), gaps, st.booleans()).map(
         lambda d: [_process_step(d)]
@@ -276,6 +285,10 @@ def _scenes(policy: Config) -> st.SearchStrategy[Scene]:
         *(st.sampled_from(GAPS) for _ in range(2)),
         st.lists(st.tuples(one_feed, gaps), max_size=6),
     ).map(lambda d: _process_again(*d, dumps))
+    if policy.connections:
+        process |= st.tuples(st.sampled_from(policy.connections), gaps, st.integers(0, 2)).map(
+            lambda d: [_connection_step(*d)]
+        )
     if sources := source_names(policy):
         process |= st.tuples(st.sampled_from(sources), gaps, st.sampled_from((None, "HTTP 500"))).map(
             lambda d: [_source_step(d)]
@@ -328,8 +341,24 @@ def _played(policy: Config, scenes: Iterable[Scene]) -> Iterator[list[Step]]:
         yield [*converged(policy), *scene, *map(Step, (61.0, 600.0, 3600.0)), *scene, Step(14_400.0)]
 
 
+def _reports(policy: Config) -> Iterator[Scene]:
+    """Yield cases of sessions that routers report by BMP."""
+    sessions = [one for one in policy.feeds.values() if one.by_bmp]
+    for kind in range(10):
+        yield [_monitored_step((one, 0.25, kind, one.families[0])) for one in sessions]
+        yield [_monitored_step((one, 35.0, kind, one.families[0])) for one in sessions[:3]]
+    ended = [_connection_step(connection, 0.25, 2) for connection in policy.connections]
+    begun = [_connection_step(connection, 3.0, 0) for connection in policy.connections]
+    missing = [_monitored_step((one, 0.25, 4, one.families[0])) for one in sessions]
+    statistics = [_connection_step(connection, 0.25, 1) for connection in policy.connections]
+    if sessions:
+        yield [*ended, Step(61.0), *begun, *missing, *statistics]
+        yield [*ended[:1], *begun[:1], Step(301.0), *statistics]
+
+
 def _staged(policy: Config) -> Iterator[Scene]:
     """Yield cases that random updates seldom reach."""
+    yield from _reports(policy)
     yield from _started_again(policy)
     feeds = policy.feeds.values()
     shown = {one.name: [r for each in _proper_routes(policy, one) for r in each] for one in feeds}
@@ -608,7 +637,7 @@ def _begin(
     one: Feed, time: float, announced: tuple[tuple[Route, ...], ...], by_negotiation: bool
 ) -> Iterator[Event]:
     yield SessionDown(time, one.name, "closing connection")
-    if by_negotiation:
+    if by_negotiation and not one.by_bmp:
         yield AddPathNegotiated(time, one.name, frozenset(one.families if one.add_path else ()))
     yield SessionUp(time, one.name)
     yield from (Update(time, one.name, each) for each in announced)
@@ -638,9 +667,9 @@ def _updates(one: Feed, gaps: st.SearchStrategy[float]) -> st.SearchStrategy[Ste
 
 
 def _updates_of(one: Feed, family: Family, gaps: st.SearchStrategy[float]) -> st.SearchStrategy[Step]:
-    edge = one.view is EDGE
+    edge = one.view in {EDGE, View.FROM_MICROSOFT}
     universe = (RECEIVED if edge else SENT)[family]
-    ids = st.sampled_from([None, 1, 1, 2]) if edge else st.none()
+    ids = st.sampled_from([None, 1, 1, 2]) if one.view is EDGE else st.none()
     keys = st.tuples(st.sampled_from(universe), ids)
     said = st.builds(
         attributes,
@@ -699,6 +728,42 @@ def _session_step(drawn: tuple[Feed, float, int, Family]) -> Step:
     ]
     text, make = makers[kind]
     return Step(gap, lambda time: [make(time)], f"{name} {text}")
+
+
+def _monitored_step(drawn: tuple[Feed, float, int, Family]) -> Step:
+    """Let a router report something of one of its sessions by BMP."""
+    one, gap, kind, _ = drawn
+    name, (family,) = one.name, one.families
+    makers: tuple[tuple[str, Callable[[float], list[Event]]], ...] = (
+        ("is up", lambda t: [SessionUp(t, name)]),
+        ("is down", lambda t: [SessionDown(t, name, "the neighbor sent Cease")]),
+        ("is down, without a reason", lambda t: [SessionDown(t, name, "")]),
+        ("ends its dump", lambda t: [EndOfRib(t, name, family)]),
+        ("is not reported", lambda t: [SessionUnreported(t, name)]),
+        ("is silent", lambda t: [SessionSilent(t, name, "no statistics")]),
+        ("is silent", lambda t: [SessionSilent(t, name, "no statistics")]),
+        ("has statistics", lambda t: [Alive(t, name)]),
+        (
+            "is another one, and cannot be read",
+            lambda t: [
+                SessionDown(t, name, "reset"),
+                SessionUp(t, name),
+                RoutesUnreadable(t, name, "ADD-PATH"),
+            ],
+        ),
+        ("has lost messages", lambda t: [MessagesLost(t, name, 1, "gap")]),
+    )
+    text, make = makers[kind % len(makers)]
+    return Step(gap, make, f"{name} {text}")
+
+
+def _connection_step(connection: str, gap: float, kind: int) -> Step:
+    makers: tuple[Callable[[float], list[Event]], ...] = (
+        lambda t: [ProcessUp(t, connection)],
+        lambda t: [StatisticsBegan(t, connection)],
+        lambda t: [ProcessDown(t, connection, "closed")],
+    )
+    return Step(gap, makers[kind], f"{connection} {('begins', 'has statistics', 'ends')[kind]}")
 
 
 def _source_step(drawn: tuple[str, float, str | None]) -> Step:

@@ -8,9 +8,12 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zlib import crc32
 
+from ermon.config.monitored import monitored_feeds
+from ermon.config.schema import RouterBmpSection
 from ermon.model.communities import service
 from ermon.model.inventory import (
     Advertise,
+    BmpRouter,
     Circuit,
     Config,
     Customer,
@@ -449,6 +452,33 @@ def _best_paths() -> Config:
     )
 
 
+def _reported() -> Config:
+    """One router with BMP beside ExaBGP, and one with BMP alone; each has an uplink."""
+    base = _small()
+    bmp = {
+        "edge-1": RouterBmpSection(peer="192.0.2.201", pre_policy=True, adj_rib_out=True),
+        "edge-2": RouterBmpSection(peer="192.0.2.202"),
+    }
+    uplinks = {
+        "isp-a": Uplink("isp-a", "edge-1", 64510, site="hq"),
+        "isp-b": Uplink("isp-b", "edge-2", 64511, site="hq"),
+        "isp-c": Uplink("isp-c", "edge-2", 64512),
+    }
+    chicago = replace(base.circuits["chicago"], receive=Receive((service("12076:5010"),), {"ipv4": 1}))
+    feeds = {name: one for name, one in base.feeds.items() if name != "edge-2"}
+    for router, section in bmp.items():
+        monitored = monitored_feeds(router, section, {"chicago": chicago}, uplinks)
+        feeds |= {one.name: one for one in monitored}
+    return replace(
+        base,
+        circuits={"chicago": chicago},
+        feeds=feeds,
+        uplinks=uplinks,
+        bmp={router: BmpRouter(router, section.peer) for router, section in bmp.items()},
+        internet_only=prefixes("198.51.100.128/27 2001:db8:1ff::/48"),
+    )
+
+
 def _addresses(text: str) -> frozenset[Address]:
     return frozenset(map(parse_address, text.split()))
 
@@ -456,6 +486,7 @@ def _addresses(text: str) -> frozenset[Address]:
 SMALL = _small()
 TWO_CIRCUITS, METRO_AND_PRIVATE, AMBIGUOUS = _two_circuits(), _metro_and_private(), _ambiguous()
 BEST_PATHS = _best_paths()
+REPORTED = _reported()
 
 
 def wider_policy(policy: Config) -> Config:

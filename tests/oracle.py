@@ -36,9 +36,13 @@ from ermon.model.events import (
     ProcessUp,
     RefreshBegan,
     RefreshEnded,
+    RoutesUnreadable,
     SessionDown,
+    SessionSilent,
+    SessionUnreported,
     SessionUp,
     SourceJudged,
+    StatisticsBegan,
     StorageJudged,
     Uninteresting,
     Update,
@@ -149,7 +153,9 @@ class Oracle:
         self.now = start
         self.clock_offset = 0.0
         self.sessions = {name: Session() for name in sorted(config.feeds)}
-        self.processes: dict[str, bool | None] = dict.fromkeys(config.processes)
+        self.processes: dict[str, bool | None] = dict.fromkeys((*config.processes, *config.connections))
+        self.with_statistics: set[str] = set()
+        """The BMP connections on which statistics have come."""
         self.silent: set[str] = set()
         self.starts = [Start(None, start, 0)] if just_started else []
         for session in self.sessions.values():
@@ -193,7 +199,8 @@ class Oracle:
         """Change to another configuration of the same feeds and links, which may ask for more routes."""
         self.pass_time(now)
         for name, session in self.sessions.items():
-            if config.feeds[name].view in {View.EDGE_TABLE, View.INTERNET} and session.up_at is not None:
+            filtered = {View.EDGE_TABLE, View.INTERNET, View.FROM_INTERNET}
+            if config.feeds[name].view in filtered and session.up_at is not None:
                 self._reload_feed(self.config, config, name)
         self.config = config
         self._subjects = _subjects_of(config)
@@ -291,6 +298,7 @@ class Oracle:
         if isinstance(event, ProcessUp):
             self.silent.discard(event.process)
             if not self.processes[event.process]:
+                self.with_statistics.discard(event.process)
                 self.starts.append(Start(event.process, self.now, len(self.moments)))
             self.processes[event.process] = True
             return
@@ -299,10 +307,13 @@ class Oracle:
                 self.silent.add(event.process)
                 self.process_problems[event.process] = event.reason
             return
+        if isinstance(event, StatisticsBegan):
+            self.with_statistics.add(event.process)
+            return
         if isinstance(event, ProcessDown):
             self.silent.discard(event.process)
             for name, session in self.sessions.items():
-                if self.config.feeds[name].process == event.process:
+                if self.config.feeds[name].process == event.process and not self.config.feeds[name].by_bmp:
                     waited_for = not self.processes[event.process] or self.in_grace(name)
                     session.torn = session.up_at is not None or (session.torn and waited_for)
                     session.unheard = session.unheard and waited_for
@@ -311,8 +322,10 @@ class Oracle:
             self.processes[event.process] = False
             self.process_problems[event.process] = event.reason
             for name, session in self.sessions.items():
-                if self.config.feeds[name].process == event.process and session.up_at is not None:
-                    session.end(self.now, event.reason)
+                if self.config.feeds[name].process == event.process:
+                    if session.up_at is not None:
+                        session.end(self.now, event.reason)
+                    session.forget_report()
             return
         if isinstance(event, ListeningJudged):
             self.unlistened[event.local] = event.problem or ""
@@ -344,6 +357,15 @@ class Oracle:
                     session.down_reason = event.reason
                 session.negotiated = session.offered = None
                 session.no_hold = False
+                feed = self.config.feeds[event.feed]
+                if feed.by_bmp and self.processes[feed.process]:
+                    session.said, session.shown = "down", True
+            case SessionUnreported():
+                session.said = session.said or "missing"
+            case SessionSilent():
+                session.silent = event.reason
+            case RoutesUnreadable():
+                session.unreadable = event.reason
             case AddPathOffered():
                 session.offered = event.families
             case AddPathNegotiated():
@@ -366,8 +388,12 @@ class Oracle:
         session.begin(self.now, joined=joined)
 
     def in_grace(self, feed: str) -> bool:
-        """Return whether routers still have time to connect, after a start of ermon or of their process."""
+        """Return whether routers still have time to connect, after a start of ermon or of their process. By BMP they have it until
+        something is heard of the connection.
+        """
         process = self.config.feeds[feed].process
+        if self.config.feeds[feed].by_bmp and self.processes[process] is not None:
+            return False
         if self.processes[process] is False:
             return False
         starts = [start.time for start in self.starts if start.process in {None, process}]
@@ -378,6 +404,7 @@ class Oracle:
         return bool(states & {LinkState.UP, LinkState.DOWN})
 
     def _record_message(self, session: Session, event: Message) -> None:
+        session.silent, session.message_at = "", self.now
         if session.overflowed_until is not None:
             return
         if session.up_at is None:
@@ -694,11 +721,17 @@ class Oracle:
             for name, feed in self.config.feeds.items()
             if feed.view is View.EDGE_TABLE and (feed.router, feed.vrf) in places and family in feed.families
         ]
+        eyes = {name for link in links for name in self.facts.eyes_of(link.key)}
+        ups += [
+            self.sessions[name].first_up_at
+            for name in eyes
+            if self.config.feeds[name].by_bmp and family in self.config.feeds[name].families
+        ]
         return self._last_call(links, min((at for at in ups if at is not None), default=None))
 
     def _last_call(self, links: Collection[Link], since: float | None) -> float | None:
         """Return when a router of a circuit that is not seen last connected since then, if ermon waited for it."""
-        tables = {name for link in links for name in self.facts.tables_beside(link.key)}
+        tables = {name for link in links for name in self.facts.eyes_of(link.key)}
         calls = [at for name in tables if (at := self.sessions[name].called_at) is not None]
         return None if since is None else max([since, *calls])
 
@@ -775,9 +808,9 @@ def _subjects_of(config: Config) -> list[Subject]:
 def _is_held(config: Config, feed: Feed, route: Route) -> bool:
     if feed.view is View.EDGE_TABLE and brought_by(route, feed, config) is not None:
         return True
-    if feed.view is View.INTERNET and through_microsoft(route.attributes):
+    if feed.view in {View.INTERNET, View.FROM_INTERNET} and through_microsoft(route.attributes):
         return True
-    if feed.view not in {View.EDGE_TABLE, View.INTERNET}:
+    if feed.view not in {View.EDGE_TABLE, View.INTERNET, View.FROM_INTERNET}:
         return True
     return any(overlap(route.prefix, other) for other in _asked_about(config, feed))
 
@@ -815,7 +848,7 @@ CAUSES = {
         "advertised-limit-reached",
         "exabgp-down",
     ),
-    *("pool-not-advertised", "prefix-not-advertised", "sight-lost"),
+    *("pool-not-advertised", "prefix-not-advertised", "sight-lost", "bmp-down", "uplinks-down"),
 }
 
 AFTER_LINK_LOSS = {
@@ -843,6 +876,8 @@ def is_cause(cause: str, of: dict[str, str], subject: Subject, config: Config) -
     def same(*names: str) -> bool:
         return all(of[name] == labels[name] for name in names if name in labels)
 
+    if cause in {"bmp-down", "uplinks-down"}:
+        return is_cause_by_bmp(cause, of, subject, config)
     if cause in WORSE:
         return subject.check == WORSE[cause] and same("circuit", "link", "family", "ms_service")
     match cause:
@@ -872,6 +907,35 @@ def is_cause(cause: str, of: dict[str, str], subject: Subject, config: Config) -
             edges = [feed for feed in config.feeds.values() if feed.view is View.EDGE_TABLE]
             return any(feed.process == of["process"] for feed in edges if feed.router in routers)
     return False
+
+
+def is_cause_by_bmp(cause: str, of: dict[str, str], subject: Subject, config: Config) -> bool:
+    labels = dict(subject.labels)
+    if cause == "bmp-down":
+        return any(config.feeds[feed].process == of["process"] for feed in by_bmp(subject, config))
+    if labels.get("family") != of["family"]:
+        return False
+    if subject.check == "uplink-down":
+        return config.uplinks[labels["uplink"]].site == of.get("group")
+    return subject.check == "internet-only-withdrawn"
+
+
+def by_bmp(subject: Subject, config: Config) -> Iterator[str]:
+    """Yield the feeds by BMP without which nothing is known of a subject, for the checks that a lost connection explains."""
+    labels = dict(subject.labels)
+    for name, feed in config.feeds.items():
+        match subject.check:
+            case "feed-lost-messages" | "feed-overflow" | "feed-empty":
+                concerns = labels["feed"] == name
+            case "uplink-down":
+                concerns = feed.view is View.FROM_INTERNET and feed.uplink == labels["uplink"]
+            case "sight-disagrees" | "received-rejected":
+                own = feed.view is View.FROM_MICROSOFT or subject.check == "sight-disagrees"
+                concerns = own and (feed.circuit, feed.link) == (labels["circuit"], labels["link"])
+            case _:
+                concerns = False
+        if concerns and feed.by_bmp:
+            yield name
 
 
 def lacks_explain(of: dict[str, str], subject: Subject, config: Config) -> bool:
@@ -959,6 +1023,9 @@ class Work:
         match check:
             case "internet-only-withdrawn":
                 return all(self._on(uplink=uplink) for uplink in config.uplinks)
+            case "uplinks-down":
+                own_site = [n for n, u in config.uplinks.items() if u.site == labels.get("group")]
+                return all(self._on(uplink=uplink) for uplink in own_site)
             case "geo-asymmetry":
                 own = (labels["geo"], labels["group"], labels["peering"])
                 circuits = config.circuits.values()

@@ -15,7 +15,7 @@ from itertools import dropwhile
 from typing import TYPE_CHECKING
 
 from ermon.checks.attribution import Cause, Unattributed
-from ermon.checks.facts import Amount, LinkChanges, Preference
+from ermon.checks.facts import Amount, CompareKind, Disagreement, LinkChanges, Preference
 from ermon.checks.topics import Counted, RouteSet
 from ermon.model.findings import LinkState
 from ermon.model.inventory import (
@@ -32,6 +32,7 @@ from ermon.model.inventory import (
 from ermon.model.prefixes import FAMILIES, Address, Family, Prefix, parse_address
 from ermon.model.routes import Attributes, Route, RouteKey, SegmentKind
 from ermon.model.settings import CheckSettings
+from ermon.model.text import utc_text
 
 if TYPE_CHECKING:
     from tests.oracle import Oracle
@@ -266,7 +267,8 @@ def brought_by(route: Route, feed: Feed, config: Config) -> LinkKey | Unattribut
     for router, addresses in config.routers.items():
         if hop in addresses and router == feed.router:
             return Unattributed(Cause.NEXT_HOP_SELF, hop)
-    sessions = [parse_address(f.peer) for f in config.feeds.values() if f.router == feed.router]
+    ours = [f for f in config.feeds.values() if f.router == feed.router and not f.by_bmp]
+    sessions = [parse_address(f.peer) for f in ours]
     if any(str(hop) in {str(address), f"::ffff:{address}"} for address in sessions):
         return Unattributed(Cause.NEXT_HOP_SELF, hop)
     if any(hop in addresses for addresses in config.routers.values()):
@@ -371,9 +373,20 @@ class Session:
     """When a session that was up was lost."""
     churn: list[tuple[float, LinkKey, Family]] = field(default_factory=list)
     """When a route of a link changed, while its family was in sync."""
+    shown: bool = False
+    """By BMP: whether its router has ever reported it."""
+    said: str = ""
+    """By BMP, on this connection and since it was last up: ``down`` or ``missing`` as the router reported, empty if neither."""
+    silent: str = ""
+    unreadable: str = ""
+    """By BMP: why its state, or its routes, are unknown."""
+    changed_at: float | None = None
+    message_at: float | None = None
 
     def begin(self, now: float, *, joined: bool) -> None:
         self.up_at, self.joined, self.down_reason = now, joined, ""
+        self.shown, self.changed_at, self.message_at = True, now, now
+        self.forget_report()
         self.first_up_at = now if self.first_up_at is None else self.first_up_at
         self._forget()
         self.unheard = self.torn = False
@@ -383,9 +396,14 @@ class Session:
     def end(self, now: float, reason: str) -> None:
         self.losses.append(now)
         self.up_at, self.joined, self.down_reason = None, False, reason
+        self.changed_at = now
+        self.forget_report()
         self.negotiated = self.offered = None
         self.no_hold = False
         self._forget()
+
+    def forget_report(self) -> None:
+        self.said = self.silent = self.unreadable = ""
 
     def lose(self, reason: str) -> None:
         if not self.damaged:
@@ -426,7 +444,7 @@ class Session:
 
     def in_sync_at(self, family: Family, config: Config) -> float | None:
         """Return when the first dump is over, as far as the record shows; ``None``: never."""
-        return None if self.damaged else self._dump_over_at(family, config)
+        return None if self.damaged or self.unreadable else self._dump_over_at(family, config)
 
     def _dump_over_at(self, family: Family, config: Config) -> float | None:
         """Return the same, without regard to lost messages."""
@@ -459,6 +477,10 @@ class FactsFromScratch:
         self._config = oracle.config
         self._links = {link.key: link for link in oracle.config.links}
         self._edges = sorted(n for n, feed in oracle.config.feeds.items() if feed.view is View.EDGE_TABLE)
+        feeds = oracle.config.feeds.items()
+        own = [n for n, f in feeds if f.view is View.FROM_MICROSOFT and not f.pre_policy]
+        self._bringing = sorted([*self._edges, *own])
+        """The feeds that show what links receive: edge tables, and the routers' own sessions."""
         # Within one moment nothing changes, so that answers can be cached.
         for question in (
             *(self.in_sync, self.canary_missing, self.matching, self.amount, self.usual),
@@ -493,7 +515,8 @@ class FactsFromScratch:
     def in_sync(self, feed: str, family: Family) -> bool:
         if family not in self._config.feeds[feed].families:
             return False
-        return self.dump_over(feed, family) and not self._session(feed).no_hold
+        session = self._session(feed)
+        return self.dump_over(feed, family) and not session.no_hold and not session.silent
 
     def _asked(self, feed: str, family: Family) -> Asked | None:
         """Return the requests whose routes may not have arrived yet."""
@@ -525,7 +548,7 @@ class FactsFromScratch:
         return configured.add_path and family in configured.families
 
     def received_any(self, feed: str, family: Family) -> bool:
-        if self._config.feeds[feed].view in {View.EDGE_TABLE, View.INTERNET}:
+        if self._config.feeds[feed].view in {View.EDGE_TABLE, View.INTERNET, View.FROM_INTERNET}:
             log = self._session(feed).log
             return any(kind == "announced" and about == family for _, kind, about in log)
         return any(prefix.family == family for prefix in self._prefixes(feed))
@@ -620,10 +643,144 @@ class FactsFromScratch:
         )
 
     def shown_by_any(self, link: LinkKey, family: Family) -> frozenset[Prefix]:
-        return frozenset().union(*(self.table(feed, link, family) for feed in self._edges))
+        return frozenset().union(*(self.table(feed, link, family) for feed in self._bringing))
 
     def _shown(self, link: LinkKey, family: Family) -> frozenset[Prefix]:
         return frozenset().union(*(self.table(feed, link, family) for feed in self.witnesses(link, family)))
+
+    # By BMP (RFC 7854)
+
+    def _own_session(self, link: LinkKey, family: Family, *, pre_policy: bool = False) -> str | None:
+        """Return the feed that is the router's session on the link."""
+        for name, feed in self._config.feeds.items():
+            theirs = feed.view is View.FROM_MICROSOFT and feed.pre_policy is pre_policy
+            if theirs and feed.link_key == link and family in feed.families:
+                return name
+        return None
+
+    def _connected(self, feed: str) -> bool:
+        return self._oracle.processes[self._config.feeds[feed].process] is True
+
+    def _session_decides(self, link: LinkKey, family: Family) -> str | None:
+        """Return ``up``, ``on its way`` (routes have come, more may follow) or ``down`` if the router's session decides on the link."""
+        name = self._own_session(link, family)
+        if name is None or not self._connected(name):
+            return None
+        session = self._session(name)
+        if session.silent or session.unreadable:
+            return None
+        proven = bool(self._table_deciders(link, family)) and any(
+            self._shows_fresh(feed, link, family) for feed in self._table_witnesses(link, family)
+        )
+        if session.up_at is None:
+            gone = session.said == "missing" and session.shown and not proven
+            return "down" if session.said == "down" or gone else None
+        fresh = self._shows_fresh(name, link, family)
+        if self.in_sync(name, family):
+            return "up" if fresh else "down"
+        return "on its way" if fresh and not proven else None
+
+    def session_state(self, feed: str) -> LinkState:
+        session = self._session(feed)
+        if not self._connected(feed) or session.silent:
+            return LinkState.UNKNOWN
+        if session.up_at is not None:
+            return LinkState.UP
+        known_down = session.said == "down" or (session.said == "missing" and session.shown)
+        return LinkState.DOWN if known_down else LinkState.UNKNOWN
+
+    def session_exists(self, feed: str) -> bool:
+        """Return whether it was ever reported, or may be yet."""
+        session = self._session(feed)
+        known = self._connected(feed) and not session.silent and session.up_at is None
+        return not known or session.said != "missing" or session.shown
+
+    def session_said(self, feed: str) -> str:
+        """Only sessions of links or uplinks that are down are asked about."""
+        session = self._session(feed)
+        since, said = session.changed_at, session.down_reason or "down"
+        if session.up_at is not None:
+            said = "established, but no route"
+        elif session.said == "missing":
+            said = "the router no longer reports it"
+        return said if since is None else f"{said} (since {utc_text(since + self._oracle.clock_offset)})"
+
+    def session_report(self, link: LinkKey, family: Family) -> str:
+        feed = self._own_session(link, family)
+        return self.session_said(feed) if feed is not None and feed in self.deciders(link, family) else ""
+
+    def session_reported(self, feed: str) -> bool | None:
+        session = self._session(feed)
+        if session.up_at is not None or session.said == "down":
+            return True
+        return session.shown if session.said == "missing" else None
+
+    def routes_unreadable(self, feed: str) -> str:
+        return self._session(feed).unreadable
+
+    def connection_awaited(self, connection: str) -> bool:
+        return any(
+            self.awaited(name) for name, feed in self._config.feeds.items() if feed.process == connection
+        )
+
+    def has_statistics(self, connection: str) -> bool:
+        return self._oracle.processes[connection] is True and connection in self._oracle.with_statistics
+
+    def still_shown(self, link: LinkKey, family: Family) -> Collection[str]:
+        """Return the tables that still show routes of a link on which its session decides."""
+        if self._own_session(link, family) not in self.deciders(link, family):
+            return ()
+        tables = self._all_path_tables(link, family)
+        return [f for f in tables if self.in_sync(f, family) and self.table(f, link, family)]
+
+    def _compared(
+        self, kind: CompareKind, link: LinkKey, family: Family
+    ) -> list[tuple[str, set[Prefix], bool]]:
+        """Return both sides: their feeds, their prefixes, and whether they prove what they lack."""
+
+        def prefixes(feeds: Iterable[str]) -> set[Prefix]:
+            return {p for feed in feeds for p in self._prefixes(feed) if p.family == family}
+
+        own = self._own_session(link, family)
+        if kind == "advertised":
+            mirrors = [
+                m for m in self._mirrors_of(self._links[link]) if family in self._config.feeds[m].families
+            ]
+            sides = [
+                [m for m in mirrors if self._config.feeds[m].by_bmp is by_bmp] for by_bmp in (True, False)
+            ]
+            if not all(sides) or not all(self.in_sync(m, family) for m in mirrors):
+                return []
+            return [(", ".join(side), prefixes(side), True) for side in sides]
+        if own is None or not self.in_sync(own, family):
+            return []
+        if kind == "rejected":
+            before = self._own_session(link, family, pre_policy=True)
+            return [(before, prefixes([before]), False), (own, prefixes([own]), True)] if before else []
+        tables = self._all_path_tables(link, family)
+        if not tables or not all(self.in_sync(table, family) for table in tables):
+            return []
+        assigned = not any(
+            not why.on_links or link in why.on_links
+            for table in tables
+            for why in self.unattributed(table, family)
+        )
+        shown = {p for table in tables for p in self.table(table, link, family)}
+        return [(own, prefixes([own]), True), (", ".join(tables), shown, assigned)]
+
+    def disagreement(self, kind: CompareKind, link: LinkKey, family: Family) -> Disagreement | None:
+        sides = self._compared(kind, link, family)
+        if not sides:
+            return None
+        (_, one, one_proves), (_, other, other_proves) = sides
+        lacking = (other - one if one_proves else set()) | (one - other if other_proves else set())
+        return Disagreement(lacking, max(len(one), len(other)), one_proves and other_proves)
+
+    def lacking(self, kind: CompareKind, link: LinkKey, prefix: Prefix) -> Collection[str]:
+        sides = self._compared(kind, link, prefix.family)
+        return [name for name, shown, proves in sides if proves and prefix not in shown]
+
+    # What follows for links
 
     def link_state(self, link: LinkKey, family: Family) -> LinkState:
         if any(self._shows_fresh(feed, link, family) for feed in self.witnesses(link, family)):
@@ -640,7 +797,7 @@ class FactsFromScratch:
         """
         if self.link_state(link, family) is not LinkState.UNKNOWN:
             return False
-        tables = [self._config.feeds[name] for name in self.tables_beside(link)]
+        tables = [self._config.feeds[name] for name in self.eyes_of(link)]
         processes = {feed.process for feed in tables if family in feed.families}
         was_down = self._oracle.last_known(link, family) is LinkState.DOWN
         return any(
@@ -688,7 +845,7 @@ class FactsFromScratch:
         up.
         """
         links = [link for link in self._config.circuits[circuit].links.values() if family in link.families]
-        tables = {feed for link in links for feed in self.tables_beside(link.key)}
+        tables = {feed for link in links for feed in self.eyes_of(link.key)}
         since = self._oracle.unseen_since(circuit, family)
         if since is None or self.now >= since + self._config.collector.sync_timeout:
             return False
@@ -740,6 +897,11 @@ class FactsFromScratch:
         own, feeds = self._links[link], self._config.feeds
         return [f for f in self._edges if (feeds[f].router, feeds[f].vrf) == (own.router, own.vrf)]
 
+    def eyes_of(self, link: LinkKey) -> list[str]:
+        """Return the same, and the router's own sessions on the link."""
+        sessions = (self._own_session(link, family) for family in FAMILIES)
+        return [*self.tables_beside(link), *(name for name in sessions if name is not None)]
+
     def _all_path_tables(self, link: LinkKey, family: Family) -> list[str]:
         return [
             feed
@@ -748,12 +910,22 @@ class FactsFromScratch:
         ]
 
     def deciders(self, link: LinkKey, family: Family) -> tuple[str, ...]:
+        """Return the router's own session with Microsoft if it decides on the link, else what proves it among the tables."""
+        decides = self._session_decides(link, family)
+        if decides is None:
+            return self._table_deciders(link, family)
+        own = self._own_session(link, family)
+        return (own,) if own is not None and decides != "on its way" else ()
+
+    def _table_deciders(self, link: LinkKey, family: Family) -> tuple[str, ...]:
         """Return all of the router's all-paths tables, if each of them is in sync and its routes can be assigned."""
         tables = self._all_path_tables(link, family)
         if not all(self.in_sync(feed, family) for feed in tables):
             return ()
         if not tables:
-            dark = not self._shown(link, family) and self.all_are_dark(self._links[link].vrf, family)
+            dark = not self._shown_on_tables(link, family) and self.all_are_dark(
+                self._links[link].vrf, family
+            )
             return tuple(f for f in self.tables_beside(link) if dark and self.in_sync(f, family))
         if any(self.table(feed, link, family) for feed in tables):
             known = any(self._shows_fresh(feed, link, family) for feed in tables)
@@ -797,6 +969,16 @@ class FactsFromScratch:
         return bool(tables) and all(self.in_sync(feed, family) for feed in all_paths or tables)
 
     def witnesses(self, link: LinkKey, family: Family) -> tuple[str, ...]:
+        own = self._own_session(link, family)
+        if own is not None and self._session_decides(link, family) is not None:
+            return (own,)
+        return self._table_witnesses(link, family)
+
+    def _shown_on_tables(self, link: LinkKey, family: Family) -> frozenset[Prefix]:
+        feeds = self._table_witnesses(link, family)
+        return frozenset().union(*(self.table(feed, link, family) for feed in feeds))
+
+    def _table_witnesses(self, link: LinkKey, family: Family) -> tuple[str, ...]:
         own = [feed for feed in self._all_path_tables(link, family) if self.in_sync(feed, family)]
         others = [
             f
@@ -918,7 +1100,7 @@ class FactsFromScratch:
         """Return for each feed in sync and path how often 12076 leads it, and whether it has GRACEFUL_SHUTDOWN."""
         return [
             [self._mark(route) for route in self._paths_of(feed, link, family)]
-            for feed in self._edges
+            for feed in self._bringing
             if self.in_sync(feed, family)
         ]
 
@@ -968,7 +1150,7 @@ class FactsFromScratch:
         found = []
         for family in self._links[link].families:
             least = (self._oracle.drain_of(link, family).usual or 0) + enough
-            for route in (r for feed in self._edges for r in self._paths_of(feed, link, family)):
+            for route in (r for feed in self._bringing for r in self._paths_of(feed, link, family)):
                 leading, shut = self._mark(route)
                 if shut or leading >= least:
                     found.append(route)
@@ -984,7 +1166,7 @@ class FactsFromScratch:
         return self._oracle.losses_until(feed) is not None
 
     def churning(self, link: LinkKey) -> Collection[str]:
-        return [feed for feed in self._edges if self._oracle.churns_until(feed, link) is not None]
+        return [feed for feed in self._bringing if self._oracle.churns_until(feed, link) is not None]
 
     def route_changes(self, feed: str, link: LinkKey) -> int:
         return sum(time + 60 > self.now for time in self._oracle.churn_times(feed, link))
@@ -1000,7 +1182,7 @@ class FactsFromScratch:
             return self._shown(link, family)
         if kind == "vnets":
             of_vnets = RouteSet("vnet", family, link=link)
-            return frozenset(key[0] for feed in self._edges for key in self.matching(feed, of_vnets))
+            return frozenset(key[0] for feed in self._bringing for key in self.matching(feed, of_vnets))
         if kind == "service":
             return frozenset(
                 route.prefix
@@ -1024,7 +1206,7 @@ class FactsFromScratch:
         }
 
     def feeds_showing(self, route_set: RouteSet) -> Collection[str]:
-        feeds = self._config.feeds if route_set.link is None else self._edges
+        feeds = self._config.feeds if route_set.link is None else self._bringing
         return [feed for feed in feeds if self.matching(feed, route_set)]
 
     def covers(self, feed: str, prefix: Prefix) -> bool:
@@ -1039,7 +1221,10 @@ class FactsFromScratch:
     # The kinds of routes: one line of the catalogue each
 
     def brought_by(self, feed: str, route: Route) -> LinkKey | Unattributed | str | None:
-        return brought_by(route, self._config.feeds[feed], self._config)
+        one = self._config.feeds[feed]
+        if one.view is View.FROM_MICROSOFT:
+            return None if one.pre_policy else one.link_key  # the session is the link
+        return brought_by(route, one, self._config)
 
     def _space_of(self, name: str) -> tuple[Prefix, ...]:
         return self._config.pools[name].prefixes

@@ -145,7 +145,8 @@ def feed_empty(config: Config) -> Iterator[Subject]:
             name, *uplink = feed_labels(feed)
             labels = (name, ("family", family), *uplink)
             topics = frozenset({feed_topic(feed.name), content_topic(feed.name)})
-            yield Subject("feed-empty", labels, topics, partial(_feed_empty, feed, family))
+            judge = partial(_feed_empty, feed, family)
+            yield Subject("feed-empty", labels, topics, judge, feeds=(feed.name,))
 
 
 def _feed_empty(feed: Feed, family: Family, facts: Facts) -> Verdict:

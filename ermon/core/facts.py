@@ -236,7 +236,12 @@ class NetworkFacts:
         """
         state = self.feeds[feed]
         sync, asked = state.session.families.get(family), state.asked.get(family)
-        if sync is None or not sync.complete or (asked is not None and asked.everything):
+        if (
+            state.session.unreadable
+            or sync is None
+            or not sync.complete
+            or (asked is not None and asked.everything)
+        ):
             return False
         return all(canary.family != family for canary in state.canary_missing or ())
 

@@ -52,6 +52,7 @@ class Processes:
             # Over BMP a router reports all its sessions at once: there is nothing to wait for.
             self.await_router(feed, Awaited.NO if feed.feed.by_bmp else feed.awaited)
             self._await_links(feed.feed)
+            self._layers.feed_changed(feed.feed.name)
 
     def statistics_began(self, process: str) -> None:
         """Know that a router sends statistics over BMP, so that a session without them is no longer believed."""

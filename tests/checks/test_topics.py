@@ -19,7 +19,7 @@ from ermon.checks.subject import Subject
 from ermon.checks.topics import EXPECTATIONS, STORAGE, RouteSet, Topic
 from ermon.core.facts import NetworkFacts
 from ermon.core.monitor import Monitor
-from ermon.model.inventory import LinkKey
+from ermon.model.inventory import LinkKey, bmp_connection
 from ermon.model.prefixes import Family, Prefix
 from tests.core.test_oracle import FAST, NETWORKS
 from tests.histories import Step, histories, staged, step_by_step
@@ -27,15 +27,29 @@ from tests.networks import START
 
 Reads = list[tuple[str, tuple[Any, ...]]]
 
+
+def _session(feed: str) -> set[Topic]:
+    """The topics of a session that is reported by BMP: its router is the first part of its name."""
+    return {topics.feed_topic(feed), topics.process_topic(bmp_connection(feed.partition("/")[0]))}
+
+
 OF_FEED = (
     *("up", "in_sync", "all_paths", "end_of_rib", "down_reason", "loss", "overflowed", "canary_missing"),
     *("feed_flaps", "no_hold", "received_any", "listening_problem", "strangers", "knows"),
 )
+OF_CONNECTION = ("connection_awaited", "has_statistics")
 NEEDS: Mapping[str, Callable[..., set[Topic]]] = {
     "awaited": lambda feed: {topics.feed_topic(feed)},
     "sessions_awaited": lambda process: {topics.process_topic(process)},
     **{name: lambda feed, *_: {topics.feed_topic(feed)} for name in OF_FEED},
     "received_any": lambda feed, _: {topics.feed_topic(feed), topics.content_topic(feed)},
+    **{name: lambda feed: {topics.feed_topic(feed)} for name in ("session_reported", "routes_unreadable")},
+    **dict.fromkeys(("session_state", "session_exists"), _session),
+    **{name: lambda process: {topics.process_topic(process)} for name in OF_CONNECTION},
+    "disagreement": lambda kind, link, family: {
+        topics.sight_topic(kind, link, family),
+        *([topics.link_topic(link, family), topics.table_topic(link, family)] if kind == "received" else ()),
+    },
     "process_up": lambda process: {topics.process_topic(process)},
     "process_problem": lambda process: {topics.process_topic(process)},
     "process_restless": lambda process: {topics.process_topic(process)},

@@ -30,6 +30,7 @@ from tests.networks import (
     AMBIGUOUS,
     BEST_PATHS,
     METRO_AND_PRIVATE,
+    REPORTED,
     START,
     TWO_CIRCUITS,
     another_policy,
@@ -59,6 +60,7 @@ NETWORKS = {
     "metro and private": (METRO_AND_PRIVATE, another_policy(METRO_AND_PRIVATE)),
     "ambiguous": (AMBIGUOUS, another_policy(AMBIGUOUS)),
     "best paths": (BEST_PATHS, another_policy(BEST_PATHS)),
+    "reported by BMP": (REPORTED, another_policy(REPORTED)),
     "one region of two circuits": (DALLAS, another_policy(DALLAS)),
 }
 
