@@ -134,7 +134,8 @@ class Peer(msgspec.Struct, frozen=True):
 class RawUpdates(msgspec.Struct, frozen=True, omit_defaults=True, rename="kebab"):
     """Whole UPDATEs, unchanged. ``ermon.exabgp.raw`` writes this, not ExaBGP itself."""
 
-    session: Number
+    session: Annotated[int, msgspec.Meta(ge=0)]
+    """No other session has this number, not even one of another run of ExaBGP."""
     octets: Annotated[int, msgspec.Meta(ge=0)]
     """The total size of the session's UPDATEs so far, including these, in octets."""
     asn4: bool

@@ -21,11 +21,13 @@ import contextlib
 import hashlib
 import inspect
 import json
+import os
 import socket
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from enum import StrEnum
+from itertools import count
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -76,11 +78,11 @@ class RawState(StrEnum):
 class _Session:
     """The unprocessed octets of an established connection, and how much ermon has processed. ExaBGP's ``protocol`` owns it."""
 
-    _last = 0
+    _numbers = count((os.getpid() << 20) + 1)
+    """Other numbers in each run of ExaBGP, so that a late answer about a session of the last run names none of this one."""
 
     def __init__(self, negotiated: Any, window: Window) -> None:
-        _Session._last += 1
-        self.number = _Session._last
+        self.number = next(_Session._numbers)
         self.held = bytearray()
         self.under_way = window.open()
         self.paused = False

@@ -6,6 +6,8 @@
 import asyncio
 import base64
 import json
+import os
+import signal
 import socket
 import struct
 from pathlib import Path
@@ -269,6 +271,32 @@ def test_a_line_may_say_for_how_long_more_waited(decoder):
     assert decoder.decode(frame(GOOD[0], counter=2, behind=70.5)).behind == (EDGE_1.name, 70.5)
     caught_up = decoder.decode(frame(b"", counter=3))
     assert (caught_up.events, caught_up.rejected, caught_up.behind) == ([], None, (EDGE_1.name, 0))
+
+
+@pytest.mark.slow
+async def test_an_answer_from_before_a_restart_of_exabgp_is_about_no_session_of_the_new_one(
+    port, runtime, monkeypatch
+):
+    monkeypatch.setenv(raw.SWITCH, "on")
+    named = []
+    async with listening(port, runtime, EDGE_1) as ermon:
+        for runs in (1, 2):
+            await eventually(lambda: ermon.exabgp.up)
+            ermon.events.clear()
+            ermon.lines.clear()
+            async with session(ermon, EDGE_1, port) as speaker:
+                for number in named:
+                    ermon.exabgp.answer(f"unreadable {number}")
+                await ermon.exabgp.ping()
+                speaker.announce(PREFIX, next_hop="192.0.2.1")
+                speaker.withdraw(PREFIX)
+                await eventually(lambda: f"-{PREFIX}" in ermon.told(EDGE_1))
+                assert speaker.is_up
+                lines = [line for line in map(json.loads, ermon.lines) if line["type"] == "raw"]
+                named += {line["neighbor"]["raw"]["session"] for line in lines}
+                os.kill(ermon.exabgp.pid, signal.SIGKILL)
+                await eventually(lambda runs=runs: len(ermon.ends) == runs)
+    assert len(set(named)) == 2
 
 
 # How late it is ----------------------------------------------------------------------------------------
