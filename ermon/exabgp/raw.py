@@ -22,6 +22,7 @@ import hashlib
 import inspect
 import json
 import os
+import select
 import socket
 import time
 from base64 import b64encode
@@ -130,7 +131,9 @@ class _Session:
     def read(self, protocol: Any) -> int | None:
         """Read from the connection, and return the number of octets; ``None``: an end or an error, which ExaBGP must handle."""
         connection = protocol.connection
-        if self.under_way.is_full(time.monotonic()):
+        # The end of a connection must not wait: ExaBGP would refuse the router's next one until it notices. At most one
+        # receive buffer is left to read.
+        if self.under_way.is_full(time.monotonic()) and not _has_ended(connection.io):
             self._pause(protocol)
             return 0
         self.paused = False
@@ -165,6 +168,13 @@ class _Session:
         self._empty_at = time.monotonic()
         if self._said_behind:  # the router may have nothing more to send for long
             self._write(protocol, b"")
+
+
+def _has_ended(connection: socket.socket) -> bool:
+    """Return whether the router has closed or reset the connection; what it sent before may still wait to be read."""
+    poller = select.poll()
+    poller.register(connection, select.POLLRDHUP)  # errors are reported without being asked for
+    return bool(poller.poll(0))
 
 
 _sessions: WeakValueDictionary[int, _Session] = WeakValueDictionary()

@@ -24,6 +24,7 @@ from msgspec import structs
 from ermon.exabgp import raw
 from ermon.exabgp.decode import Decoder, RejectReason
 from ermon.exabgp.raw import RawState
+from ermon.exabgp.reasons import CLOSED
 from ermon.exabgp.runs import first_run, is_for_exabgp
 from ermon.exabgp.window import MOST_OCTETS, WINDOW_DECODED_OCTETS, WINDOW_OCTETS, Window
 from ermon.model.events import (
@@ -310,7 +311,9 @@ class Receiver:
         monkeypatch.setattr(
             raw, "time", SimpleNamespace(monotonic=lambda: self.now, time=lambda: 1e9 + self.now)
         )
-        self.router, io = socket.socketpair()
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            self.router = socket.create_connection(server.getsockname())
+            io, _ = server.accept()
         self.connection = Connection(AFI.ipv4, "192.0.2.1", "192.0.2.2")
         self.connection.io = io
         encoder = SimpleNamespace(
@@ -398,6 +401,27 @@ def test_the_time_in_which_a_session_is_not_read_counts(receiver):
     assert receiver.lines[-1]["behind"] == pytest.approx(70, abs=0.2)
 
 
+@pytest.mark.parametrize("end", ["close", "reset", "notification"])
+def test_a_session_that_waits_for_ermon_notices_that_its_router_is_gone(receiver, end):
+    receiver.router.send(GOOD[0] * 1500)
+    while receiver.turn():
+        pass
+    assert receiver.session.paused
+    if end == "reset":
+        receiver.router.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    if end == "notification":
+        receiver.router.send(bgp.notification(6, 2))
+    receiver.router.close()
+    while (read := receiver.turn()) and not is_for_exabgp(receiver.session.held, SMALL):
+        pass
+    assert not receiver.session.paused
+    assert receiver.lines[-1]["octets"] == 1500 * len(GOOD[0])
+    if end == "notification":  # ExaBGP reads it, and reports what it says
+        assert bytes(receiver.session.held) == bgp.notification(6, 2)
+    else:
+        assert read is None
+
+
 # Back-pressure ----------------------------------------------------------------------------------------
 
 
@@ -470,6 +494,23 @@ async def test_a_session_that_ermon_is_behind_with_waits_and_is_kept_and_no_othe
         assert behind(ermon, EDGE_2) == [0]
         assert bulk.is_up
         assert other.is_up
+
+
+@pytest.mark.slow
+async def test_the_reset_of_a_session_that_ermon_is_behind_with_is_reported_as_that(
+    port, runtime, monkeypatch
+):
+    monkeypatch.setenv(raw.SWITCH, "on")
+    async with listening(port, runtime, EDGE_1) as ermon, session(ermon, EDGE_1, port) as bulk:
+        ermon.answers = False
+        table = [heavy(number) for number in range(MOST_OCTETS // 4000 + 60)]
+        await asyncio.to_thread(bulk.send, *table)
+        await eventually(lambda: (len(ermon.told(EDGE_1)) - 1) * len(table[0]) >= MOST_OCTETS)
+        bulk.reset()
+        await eventually(lambda: ermon.is_down(EDGE_1))
+        assert ermon.told(EDGE_1)[-1] == f"down: {CLOSED}"
+        async with session(ermon, EDGE_1, port) as again:
+            assert again.is_up
 
 
 @pytest.mark.parametrize(
