@@ -113,13 +113,13 @@ def _uplinks_down(sessions: UplinkSessions, uplinks: tuple[str, ...], facts: Fac
         return UNKNOWN
     down = [uplink for uplink, state in states.items() if state is LinkState.DOWN]
     feeds = {uplink: feed for uplink in down if (feed := sessions.feed(uplink)) is not None}
+    names = [feed.name for feed in feeds.values()]
     evidence = Evidence(
-        feeds=[feed.name for feed in feeds.values()],
+        feeds=names,
         routers=sorted({feed.router for feed in feeds.values() if feed.router is not None}),
         details=partial(_said, feeds, facts),
     )
-    explained = {feed.name for name, feed in feeds.items()}
-    return violated(evidence)._replace(explains=explained.__contains__)
+    return violated(evidence)._replace(explains=names.__contains__)
 
 
 UPLINKS_DOWN = Check(

@@ -357,6 +357,8 @@ class FeedSupervisor:
             self._reject(decoded.rejected)
         for malformed in decoded.malformed:
             self._malformed.note(malformed, self._clock.now())
+        if decoded.behind is not None:
+            self._telemetry.behind(*decoded.behind)
         latest = self._clock.now() + CLOCK_TOLERANCE_SECONDS
         for event in decoded.events:
             # ExaBGP has the same clock. A line from the future would make the monitor's time run ahead.
@@ -374,10 +376,16 @@ class FeedSupervisor:
     def _apply(self, event: Event) -> None:
         match event:
             case SessionUp(feed=feed):
+                self._telemetry.behind(feed, 0.0)
                 self._log.info("session up", feed=feed)
             case SessionDown(feed=feed, reason=reason):
+                self._telemetry.behind(feed, 0.0)
                 log = self._log.warning if reason == UNREADABLE else self._log.info
                 log("session down", feed=feed, reason=reason)
+            case ProcessDown(process=process):
+                for lost in self._config.exabgp_feeds.values():
+                    if lost.process == process:
+                        self._telemetry.behind(lost.name, 0.0)
             case ListeningJudged(local=local, problem=problem):
                 self._note_listening(local, problem)
             case ConnectionsRefused():

@@ -97,7 +97,7 @@ class Rejected(msgspec.Struct, frozen=True):
     """Its beginning; bounded, and escaped to printable ASCII."""
 
 
-class Decoded(msgspec.Struct, frozen=True):
+class Decoded(msgspec.Struct):
     """The result of one line. A rejected line also has events if it shows that messages were lost."""
 
     events: list[Event]
@@ -106,6 +106,8 @@ class Decoded(msgspec.Struct, frozen=True):
     """The answer to ExaBGP about the session (``raw.ANSWER``)."""
     malformed: list[Malformed] = []
     """UPDATEs with malformed attributes. ExaBGP's JSON does not report them."""
+    behind: tuple[str, float] | None = None
+    """The feed of raw UPDATEs, and for how many seconds more of them waited (``RawUpdates.behind``)."""
 
 
 class _RejectLine(Exception):  # noqa: N818 - an action; it never leaves this file
@@ -207,6 +209,7 @@ class Decoder:
         events = decoded.events
         if frame is None:
             raise _reject_body(line, feed, "no UPDATEs in it", events)
+        decoded.behind = feed.name, frame.behind
         answer = f"taken {frame.session} {frame.octets}" if frame.answer else None
         read = self._frames.read(frame, feed.name, _time(line), decoded.malformed, self._interest(feed.name))
         try:

@@ -134,7 +134,8 @@ class Peer(msgspec.Struct, frozen=True):
 class RawUpdates(msgspec.Struct, frozen=True, omit_defaults=True, rename="kebab"):
     """Whole UPDATEs, unchanged. ``ermon.exabgp.raw`` writes this, not ExaBGP itself."""
 
-    session: Number
+    session: Annotated[int, msgspec.Meta(ge=0)]
+    """No other session has this number, not even one of another run of ExaBGP."""
     octets: Annotated[int, msgspec.Meta(ge=0)]
     """The total size of the session's UPDATEs so far, including these, in octets."""
     asn4: bool
@@ -144,9 +145,11 @@ class RawUpdates(msgspec.Struct, frozen=True, omit_defaults=True, rename="kebab"
     add_path: list[str]
     """The families whose NLRI have path identifiers."""
     body: bytes
-    """The UPDATEs with their headers; base64 in the line."""
+    """The UPDATEs with their headers; base64 in the line. Empty in a line which says that the session is not behind any more."""
     answer: bool = False
     """Whether ExaBGP needs an answer when these have been processed."""
+    behind: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    """For how many seconds more waited to be read on the session's connection; 0 if it is less than ``raw.BEHIND_SECONDS``."""
 
 
 class Neighbor(Peer, frozen=True, omit_defaults=True, rename="kebab"):

@@ -7,7 +7,9 @@ valid header, also any malformed data, is left to ExaBGP: sessions, timers, NOTI
 the same as without this module.
 
 A session that sends more than ermon processes is not read for a while (``window``), so that TCP makes its router wait.
-The hold timer does not expire meanwhile, as long as unread octets of the session wait.
+The hold timer does not expire meanwhile, as long as unread octets of the session wait. The queue is then on the side of
+the router, where ermon cannot measure it. A line says instead for how long its connection has not been found empty: its
+UPDATEs are at most so late.
 
 The module replaces two methods, and only if their text is exactly the tested one. ermon imports this module for its
 constants; only ``install`` imports ExaBGP.
@@ -19,11 +21,14 @@ import contextlib
 import hashlib
 import inspect
 import json
+import os
+import select
 import socket
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from enum import StrEnum
+from itertools import count
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -51,6 +56,9 @@ ANSWER = "ermon"
 ``unreadable SESSION`` or ``lost``: lines were lost, so nothing is under way any more.
 """
 
+BEHIND_SECONDS = 1.0
+"""A session is behind if its connection has not been found empty for this time. ExaBGP looks every 10 ms when it is idle."""
+
 UPDATE_MESSAGE_ERROR = 3
 """The code of the NOTIFICATION about an UPDATE that ermon cannot read (RFC 4271 section 6.3); its log says more."""
 
@@ -71,15 +79,18 @@ class RawState(StrEnum):
 class _Session:
     """The unprocessed octets of an established connection, and how much ermon has processed. ExaBGP's ``protocol`` owns it."""
 
-    _last = 0
+    _numbers = count((os.getpid() << 20) + 1)
+    """Other numbers in each run of ExaBGP, so that a late answer about a session of the last run names none of this one."""
 
     def __init__(self, negotiated: Any, window: Window) -> None:
-        _Session._last += 1
-        self.number = _Session._last
+        self.number = next(_Session._numbers)
         self.held = bytearray()
         self.under_way = window.open()
         self.paused = False
         self.unreadable = False
+        self._empty_at = time.monotonic()
+        """When nothing was left to read on the connection."""
+        self._said_behind = False
         families = [
             (f"{afi!s} {safi!s}", negotiated.addpath.receive(afi, safi)) for afi, safi in negotiated.families
         ]
@@ -103,8 +114,13 @@ class _Session:
         neighbor, processes = protocol.neighbor, protocol.peer.reactor.processes
         if processes.silence:  # ExaBGP ends
             return
-        answer = self.under_way.write(len(updates), time.monotonic())
-        said = json.dumps(self._said | {"octets": self.under_way.written, "answer": answer})
+        now = time.monotonic()
+        answer = self.under_way.write(len(updates), now)
+        about_these: dict[str, object] = {"octets": self.under_way.written, "answer": answer}
+        self._said_behind = now - self._empty_at >= BEHIND_SECONDS
+        if self._said_behind:
+            about_these["behind"] = round(now - self._empty_at, 1)
+        said = json.dumps(self._said | about_these)
         # Base64 needs no escapes, for which json would search all of it.
         raw = f'"raw": {said[:-1]}, "body": "{b64encode(updates).decode("ascii")}"}}'
         for process in neighbor.api["receive-update"]:
@@ -115,17 +131,21 @@ class _Session:
     def read(self, protocol: Any) -> int | None:
         """Read from the connection, and return the number of octets; ``None``: an end or an error, which ExaBGP must handle."""
         connection = protocol.connection
-        if self.under_way.is_full(time.monotonic()):
+        # The end of a connection must not wait: ExaBGP would refuse the router's next one until it notices. At most one
+        # receive buffer is left to read.
+        if self.under_way.is_full(time.monotonic()) and not _has_ended(connection.io):
             self._pause(protocol)
             return 0
         self.paused = False
         if not connection.reading():
+            self._note_empty(protocol)
             return 0
         try:
             step, held = self.under_way.step, len(self.held)
             # So much that it makes one line, not a long one and a short one.
             data = connection.io.recv(step - held if held < step else step, socket.MSG_DONTWAIT)
         except BlockingIOError:
+            self._note_empty(protocol)
             return 0
         except OSError:
             return None
@@ -141,6 +161,20 @@ class _Session:
             self.paused = True  # it is not registered again: see ``fd_unless_paused``
         if connection.reading():
             peer.recv_timer.last_read = int(time.time())
+        else:
+            self._note_empty(protocol)
+
+    def _note_empty(self, protocol: Any) -> None:
+        self._empty_at = time.monotonic()
+        if self._said_behind:  # the router may have nothing more to send for long
+            self._write(protocol, b"")
+
+
+def _has_ended(connection: socket.socket) -> bool:
+    """Return whether the router has closed or reset the connection; what it sent before may still wait to be read."""
+    poller = select.poll()
+    poller.register(connection, select.POLLRDHUP)  # errors are reported without being asked for
+    return bool(poller.poll(0))
 
 
 _sessions: WeakValueDictionary[int, _Session] = WeakValueDictionary()

@@ -113,6 +113,11 @@ class Telemetry:
             "Age of the newest message from ExaBGP when it was processed.",
             registry=self.registry,
         )
+        self._behind = self._gauge(
+            "ermon_feed_behind_seconds",
+            "Seconds for which ExaBGP has always had more to read from the feed's router; 0 if less than a second.",
+            "feed",
+        )
         self._detection = Histogram(
             "ermon_detection_seconds",
             "Time from ExaBGP's time stamp of a message to the violation known and handed to the senders, "
@@ -204,6 +209,8 @@ class Telemetry:
         _keep_series(self._confined, processes, PARTS)
         self._feeds = frozenset(config.feeds)
         _keep_series(self._malformed, self._feeds, RepairKind)
+        self._read_feeds = frozenset(config.exabgp_feeds)
+        _keep_series(self._behind, self._read_feeds)
         self._routers = frozenset(config.bmp)
         for bmp_metric in (self._bmp_up, self._bmp_messages):
             _keep_series(bmp_metric, self._routers)
@@ -248,6 +255,11 @@ class Telemetry:
     def message(self, message_time: float) -> None:
         """Note that a message with this time stamp, in seconds since the epoch, was processed just now."""
         self._lag.set(max(0.0, self._clock() - message_time))
+
+    def behind(self, feed: str, seconds: float) -> None:
+        """Note for how long more has waited to be read from a feed's router; a reload may have removed the feed meanwhile."""
+        if feed in self._read_feeds:
+            self._behind.labels(feed).set(seconds)
 
     def detected(self, seconds: float) -> None:
         """Note the time from a message to the detection of its violation."""

@@ -92,10 +92,15 @@ def _ermon_keeps_up() -> list[dict[str, Any]]:
         _alert(
             "ErmonFallingBehind",
             Severity.WARNING,
-            # A full table may take ermon a minute. The lag is that of the newest message, and keepalives are messages.
-            "min_over_time(ermon_ingest_lag_seconds[2m]) > 5",
-            "ermon is seconds behind the network.",
-            "{{ $labels.instance }} has processed messages at least {{ $value | humanizeDuration }} late for two minutes, so its findings are late. Either its host is overloaded, or a feed sends too much: see ermon_feed_updates_total and churn-high.",
+            # A full table may take ermon a minute. The lag is that of the newest message that ExaBGP has read. A router
+            # whose UPDATEs ermon cannot process in time waits before ExaBGP reads them, which only the second one shows.
+            "min_over_time(ermon_ingest_lag_seconds[2m]) > 5\n"
+            f"or\nlast_over_time(ermon_feed_behind_seconds[{HELD}]) > 120",
+            "ermon is behind the network.",
+            "{{ $labels.instance }} has "
+            "{{ with $labels.feed }}not caught up with the UPDATEs of feed {{ . }} for {{ $value | humanizeDuration }}"
+            "{{ else }}processed messages at least {{ $value | humanizeDuration }} late for two minutes{{ end }}"
+            ", so its findings are late. Either its host is overloaded, or a feed sends too much: see ermon_feed_updates_total and churn-high.",
         ),
     ]
 

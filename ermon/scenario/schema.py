@@ -212,7 +212,9 @@ class StepEntry(Section):
     restart: Annotated[Restart, Strict(strict=False)] | None = None
     """ermon is restarted, with what its storage keeps; routers call again at once and send their tables."""
     feed: Names | None = None
-    """announce, withdraw: the feeds that show it. Default, with a link: the edge tables of its router, and its session by BMP."""
+    """announce, withdraw: the feeds that show it. Default, with a link: the edge tables of its router, and its session by BMP. session: the
+    sessions, by their feeds.
+    """
     circuit: NameText | None = None
     """announce, withdraw, session: the circuit of the link."""
     link: NameText | None = None

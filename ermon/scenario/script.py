@@ -1,12 +1,12 @@
 """Turns the steps of a scenario into events with their times, and finds errors in them.
 
-A verb about sessions, processes, published lists or storage is a function here; ``announce`` and ``withdraw`` are in
-``updates``.
+A verb about feeds, processes, published lists or storage is a function here; ``announce`` and ``withdraw`` are in
+``updates``, and what routers report by BMP is in ``sessions``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -17,31 +17,31 @@ from ermon.core.accepting import AcceptError, said_by, wanted_labels
 from ermon.exabgp.reasons import CLOSED
 from ermon.model.events import (
     Accepted,
-    AddPathNegotiated,
     EndOfRib,
     Event,
-    HoldTimeZero,
     MessagesLost,
     ProcessDown,
     ProcessUp,
     SessionDown,
-    SessionSilent,
-    SessionUnreported,
     SessionUp,
     SourceJudged,
-    StatisticsBegan,
     StorageJudged,
     Update,
 )
-from ermon.model.inventory import Config, Feed
-from ermon.scenario.fields import ALL, Many, RouteItem, Word
+from ermon.model.inventory import Config
+from ermon.scenario.fields import Many, RouteItem, Word
 from ermon.scenario.good_day import good_day
-from ermon.scenario.schema import AcceptEntry, SessionState, StepEntry, Storage, Verb
-from ermon.scenario.updates import ScriptError, Stage, refresh, sessions_of, update
-
-CONNECTION_CLOSED = "the router closed the connection, or it was lost"
-SESSION_CLOSED = "the neighbor closed the session"
-SILENT = "no statistics have come of it"
+from ermon.scenario.schema import AcceptEntry, StepEntry, Storage, Verb
+from ermon.scenario.sessions import (
+    bmp_down,
+    bmp_up,
+    end_dump,
+    session,
+    start_processes,
+    start_session,
+    statistics,
+)
+from ermon.scenario.updates import ScriptError, Stage, refresh, update
 
 # The verbs: a function for each ---------------------------------------------------------------------
 
@@ -49,25 +49,25 @@ SILENT = "no statistics have come of it"
 def converge(stage: Stage, step: StepEntry) -> Iterator[Event]:
     """Bring everything up, as on a good day."""
     feeds = stage.feeds(step.converge or (), "converge")
-    yield from _start_processes(stage, feeds)
+    yield from start_processes(stage, feeds)
     for feed in feeds:
-        yield from _start_session(stage, feed, step)
+        yield from start_session(stage, feed, step)
         yield from stage.update(feed, good_day(stage.config, feed, stage.now))
     # All first dumps have been sent before the first End-of-RIB, as if the routers were equally fast.
     for feed in feeds:
-        yield from _end_dump(stage, feed)
+        yield from end_dump(stage, feed)
 
 
 def in_sync(stage: Stage, step: StepEntry) -> Iterator[Event]:
     for feed in stage.feeds(step.in_sync or (), "in_sync"):
         if feed.name not in stage.sent:
-            yield from _start_session(stage, feed, step)
-        yield from _end_dump(stage, feed)
+            yield from start_session(stage, feed, step)
+        yield from end_dump(stage, feed)
 
 
 def up(stage: Stage, step: StepEntry) -> Iterator[Event]:
     for feed in stage.feeds(step.up or (), "up"):
-        yield from _start_session(stage, feed, step)
+        yield from start_session(stage, feed, step)
 
 
 def end_of_rib(stage: Stage, step: StepEntry) -> Iterator[Event]:
@@ -100,79 +100,6 @@ def exabgp_down(stage: Stage, step: StepEntry) -> Iterator[Event]:
             if feed.process == name:
                 stage.sent.pop(feed.name, None)
         yield ProcessDown(stage.now, name, "exited")
-
-
-def bmp_up(stage: Stage, step: StepEntry) -> Iterator[Event]:
-    for connection in _connections(stage, step.bmp_up or (), "bmp_up"):
-        stage.connected.add(connection)
-        yield ProcessUp(stage.now, connection)
-
-
-def bmp_down(stage: Stage, step: StepEntry) -> Iterator[Event]:
-    for connection in _connections(stage, step.bmp_down or (), "bmp_down"):
-        stage.connected.discard(connection)
-        for feed in stage.config.feeds.values():
-            if feed.process == connection:
-                stage.sent.pop(feed.name, None)
-        yield ProcessDown(stage.now, connection, step.reason or CONNECTION_CLOSED)
-
-
-def statistics(stage: Stage, step: StepEntry) -> Iterator[Event]:
-    for connection in _connections(stage, step.statistics or (), "statistics"):
-        _refuse_unconnected(stage, connection, "statistics")
-        yield StatisticsBegan(stage.now, connection)
-
-
-def session(stage: Stage, step: StepEntry) -> Iterator[Event]:
-    """Report what a router says by BMP of its session on a link or uplink."""
-    for feed in _sessions(stage, step):
-        _refuse_unconnected(stage, feed.process, "session")
-        match step.session:
-            case SessionState.UP:
-                yield from _start_session(stage, feed, step)
-                yield from stage.update(feed, good_day(stage.config, feed, stage.now))
-                yield from _end_dump(stage, feed)
-            case SessionState.MISSING:
-                stage.sent.pop(feed.name, None)
-                yield SessionUnreported(stage.now, feed.name)
-            case SessionState.SILENT:
-                yield SessionSilent(stage.now, feed.name, step.reason or SILENT)
-            case _:
-                stage.sent.pop(feed.name, None)
-                yield SessionDown(stage.now, feed.name, step.reason or SESSION_CLOSED)
-
-
-def _sessions(stage: Stage, step: StepEntry) -> list[Feed]:
-    """Return the feeds that a router's BMP connection carries of a link's or an uplink's sessions."""
-    if (step.uplink is None) == (step.circuit is None and step.link is None):
-        raise stage.error("session", "needs a circuit and link, or an uplink")
-    link = stage.link_of(step)
-    if link is not None:
-        found, key, router = sessions_of(stage.config, link), "link", link.router
-    else:
-        uplinks = stage.config.uplinks
-        name = stage.known(step.uplink or "", uplinks, "uplink", "an uplink")
-        found = [feed for feed in stage.config.feeds.values() if feed.by_bmp and feed.uplink == name]
-        key, router = "uplink", uplinks[name].router
-    found = [feed for feed in found if step.family is None or set(step.family) & set(feed.families)]
-    if not found:
-        message = f"{router} does not report its session by BMP; add routers.{router}.bmp: {{peer: ADDRESS}}"
-        raise stage.error(key, message)
-    return found
-
-
-def _connections(stage: Stage, names: Collection[str], key: str) -> list[str]:
-    """Return the BMP connections of routers."""
-    known = {feed.router or "": feed.process for feed in stage.config.feeds.values() if feed.by_bmp}
-    if ALL in names:
-        return list(known.values())
-    return [known[stage.known(name, known, key, "a router that reports by BMP")] for name in names]
-
-
-def _refuse_unconnected(stage: Stage, connection: str, key: str) -> None:
-    if connection not in stage.connected and not stage.unsure:
-        message = f"{connection} is not connected at this point; first use bmp_up or converge"
-        raise stage.error(key, message)
 
 
 def source_rejected(stage: Stage, step: StepEntry) -> Iterator[Event]:
@@ -208,16 +135,22 @@ def accept(stage: Stage, step: StepEntry) -> Iterator[Event]:
 
 
 def restart(stage: Stage, step: StepEntry) -> Iterator[Event]:
-    """Return the events after a restart: ExaBGP runs, the known routers reconnect, and each sends its table."""
+    """Return the events after a restart: ExaBGP runs, the known routers reconnect, and each sends its table, or reports by BMP that
+    a session is still down.
+    """
     del step
     feeds = [stage.config.feeds[name] for name in stage.sent]
-    yield from _start_processes(stage, feeds)
+    connected = [feed for feed in stage.config.feeds.values() if feed.process in stage.connected]
+    yield from start_processes(stage, (*feeds, *connected))
+    for feed in connected:
+        if feed.name in stage.reported_down and feed.name not in stage.sent:
+            yield SessionDown(stage.now, feed.name, stage.reported_down[feed.name])
     for feed in feeds:
         yield SessionUp(stage.now, feed.name)
         if held := stage.sent[feed.name]:
             yield Update(stage.now, feed.name, announced=tuple(sent.route for sent in held.values()))
     for feed in feeds:
-        yield from _end_dump(stage, feed)
+        yield from end_dump(stage, feed)
 
 
 PLAYED: Mapping[str, Callable[[Stage, StepEntry], Iterable[Event]]] = {
@@ -234,29 +167,6 @@ PLAYED: Mapping[str, Callable[[Stage, StepEntry], Iterable[Event]]] = {
     },
 }
 """The function that plays a step, by verb of the schema."""
-
-
-def _start_processes(stage: Stage, feeds: Iterable[Feed]) -> Iterator[Event]:
-    """Start the ExaBGP processes of feeds; routers that report by BMP connect and send statistics."""
-    for process in dict.fromkeys(feed.process for feed in feeds):
-        yield ProcessUp(stage.now, process)
-        if process in stage.config.connections:
-            stage.connected.add(process)
-            yield StatisticsBegan(stage.now, process)
-
-
-def _start_session(stage: Stage, feed: Feed, step: StepEntry) -> Iterator[Event]:
-    stage.sent[feed.name] = {}
-    if step.add_path is not None:
-        yield AddPathNegotiated(stage.now, feed.name, frozenset(step.add_path))
-    if step.hold_time == 0:
-        yield HoldTimeZero(stage.now, feed.name)
-    yield SessionUp(stage.now, feed.name)
-
-
-def _end_dump(stage: Stage, feed: Feed) -> Iterator[Event]:
-    for family in feed.families:
-        yield EndOfRib(stage.now, feed.name, family)
 
 
 def _judge_sources(stage: Stage, names: Iterable[str], key: str, problem: str | None) -> Iterator[Event]:
@@ -277,7 +187,7 @@ _TAKES: Mapping[str, tuple[str, ...]] = {
     "end_of_rib": ("family",),
     "down": ("reason",),
     "bmp_down": ("reason",),
-    "session": ("circuit", "link", "uplink", "family", "reason"),
+    "session": ("feed", "circuit", "link", "uplink", "family", "reason"),
     "refresh": ("family", "omit"),
     "announce": (*_ON_ROUTES, "next_hop", "path", "communities", "local_preference"),
     "withdraw": _ON_ROUTES,

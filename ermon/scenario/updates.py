@@ -52,6 +52,8 @@ class Stage:
         """By feed that is up: the announced routes that are not withdrawn."""
         self.connected: set[str] = set()
         """The BMP connections that are up."""
+        self.reported_down: dict[str, str] = {}
+        """By feed whose session a router has reported as down by BMP: why, the last time."""
         self.unsure = False
         """A step was wrong, so the state is unknown: no complaints about missing sessions or routes."""
 

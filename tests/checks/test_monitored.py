@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from ermon.checks.sharding import only_feeds
 from ermon.model.settings import Severity
-from tests.checks.company import V4, V6, Space, company
+from tests.checks.company import V4, V6, Company, Space, company
 
 BOTH = pytest.mark.parametrize("space", [V4, V6], ids=["ipv4", "ipv6"])
 BMP = """
@@ -205,6 +206,16 @@ def test_one_sites_loss_explains_no_uplink_of_another(space: Space):
     net = company(BMP, TWO_UPLINKS, more).converge().down(uplink(space), uplink(space, "isp-b"))
     net.assert_raised_after(30, "uplinks-down", family=space.family)
     assert net.raised("uplink-down") == [f"uplink-down isp-b {space.family}"]
+
+
+def test_uplinks_of_another_instance_may_be_up():
+    """The instance that has the sessions of all uplinks of a site judges them together."""
+    whole = company(BMP, TWO_UPLINKS).config
+    one = Company(only_feeds(whole, ["edge-1*", "isp-a"]))
+    assert one.subjects("uplinks-down") == []
+    assert {each["uplink"] for each in one.subjects("uplink-down")} == {"isp-a"}
+    sites = Company(only_feeds(company(BMP, TWO_UPLINKS, TWO_SITES).config, ["edge-1*", "isp-a"]))
+    assert {each["group"] for each in sites.subjects("uplinks-down")} == {"hq"}
 
 
 WORK = """

@@ -348,6 +348,22 @@ BUGS |= {
         *("two circuits", "ermon.core.refreshes.Refreshes", "_over"),
         nothing,
     ),
+    "two ways of seeing a link that are compared when feeds change only": (
+        *("reported by BMP", "ermon.core.route_index.RouteIndex", "_compare_sight"),
+        nothing,
+    ),
+    "two ways of seeing a link that are compared when routes change only": (
+        *("reported by BMP", "ermon.core.route_index.RouteIndex", "compare_sights"),
+        nothing,
+    ),
+    "what a router reported before its connection ended": (
+        *("reported by BMP", "ermon.core.session.Session", "forget_report"),
+        nothing,
+    ),
+    "a session that decides on nothing": (
+        *("reported by BMP", "ermon.core.layers.Layers", "_session_changed"),
+        nothing,
+    ),
 }
 
 
@@ -370,6 +386,10 @@ RARE = {
     "what is usual, not weighted by time",
     "a cause that does not suppress",
     "maintenance without an end",
+    "two ways of seeing a link that are compared when feeds change only",
+    "two ways of seeing a link that are compared when routes change only",
+    "what a router reported before its connection ended",
+    "a session that decides on nothing",
 }
 """Bugs that random histories seldom show: they are looked for in the staged histories."""
 

@@ -168,10 +168,10 @@ class Process:
         self.told.append(what)
 
 
-def raw_line(time, feed, *updates):
+def raw_line(time, feed, *updates, **other):
     families = [f"{family} unicast" for family in feed.families]
     said = {"session": 3, "octets": 4096, "answer": True, "asn4": True, "families": families, "add-path": []}
-    said["body"] = b64encode(b"".join(updates)).decode()
+    said |= {"body": b64encode(b"".join(updates)).decode(), **other}
     line = {"exabgp": "5.0.0", "time": time.now, "pid": 7, "type": "raw"}
     address = {"local": feed.local, "peer": feed.peer}
     return json.dumps(line | {"neighbor": {"address": address, "raw": said}}).encode()
@@ -204,6 +204,43 @@ def test_exabgp_is_informed_of_processed_and_lost_updates(supervisor, time):
     del supervisor._processes[name]  # as a reload that stops the process while its lines are read
     supervisor._take_line(name, frame)
     assert process.told == ["taken 3 4096", "lost"]
+
+
+def state_line(time, feed, state):
+    line = {"exabgp": "5.0.0", "time": time.now, "pid": 7, "type": "state"}
+    neighbor = {"address": {"local": feed.local, "peer": feed.peer}, "state": state}
+    return json.dumps(line | {"neighbor": neighbor}).encode()
+
+
+SHUTDOWN = json.dumps(
+    {"exabgp": "5.0.0", "time": 1_000.0, "pid": 7, "type": "notification", "notification": "shutdown"}
+).encode()
+
+
+@pytest.mark.parametrize("end", ["caught up", "down", "up", "shutdown"])
+def test_a_feed_whose_router_waits_is_behind_until_ermon_has_caught_up_or_the_session_ends(
+    supervisor, time, end
+):
+    local, name = where(supervisor)
+    feed = next(feed for feed in supervisor._config.feeds.values() if feed.local == local)
+
+    def behind():
+        labels = {"feed": feed.name}
+        return supervisor._telemetry.registry.get_sample_value("ermon_feed_behind_seconds", labels)
+
+    supervisor._take_line(name, raw_line(time, feed, end_of_rib("ipv4"), behind=70.2))
+    assert behind() == 70.2
+    events = len(supervisor.events)
+    match end:
+        case "caught up":
+            supervisor._take_line(name, raw_line(time, feed))
+            assert len(supervisor.events) == events
+        case "shutdown":
+            supervisor._take_line(name, SHUTDOWN)
+        case state:
+            with capture_logs():
+                supervisor._take_line(name, state_line(time, feed, state))
+    assert behind() == 0
 
 
 def malformed(prefix, *attributes):

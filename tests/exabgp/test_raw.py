@@ -6,10 +6,15 @@
 import asyncio
 import base64
 import json
+import os
+import signal
+import socket
 import struct
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from exabgp.protocol.family import AFI
 from exabgp.reactor.network.connection import Connection
 from exabgp.reactor.protocol import Protocol
 from hypothesis import given
@@ -19,8 +24,9 @@ from msgspec import structs
 from ermon.exabgp import raw
 from ermon.exabgp.decode import Decoder, RejectReason
 from ermon.exabgp.raw import RawState
+from ermon.exabgp.reasons import CLOSED
 from ermon.exabgp.runs import first_run, is_for_exabgp
-from ermon.exabgp.window import MOST_OCTETS, WINDOW_DECODED_OCTETS, WINDOW_OCTETS
+from ermon.exabgp.window import MOST_OCTETS, WINDOW_DECODED_OCTETS, WINDOW_OCTETS, Window
 from ermon.model.events import (
     Alive,
     EndOfRib,
@@ -261,6 +267,161 @@ def test_any_frame_becomes_events_or_a_loss(octets, asn4, families):
         assert decoded.rejected is None or MessagesLost in kinds(decoded) or decoded.answer == "unreadable 3"
 
 
+def test_a_line_may_say_for_how_long_more_waited(decoder):
+    assert decoder.decode(frame(GOOD[0])).behind == (EDGE_1.name, 0)
+    assert decoder.decode(frame(GOOD[0], counter=2, behind=70.5)).behind == (EDGE_1.name, 70.5)
+    caught_up = decoder.decode(frame(b"", counter=3))
+    assert (caught_up.events, caught_up.rejected, caught_up.behind) == ([], None, (EDGE_1.name, 0))
+
+
+@pytest.mark.slow
+async def test_an_answer_from_before_a_restart_of_exabgp_is_about_no_session_of_the_new_one(
+    port, runtime, monkeypatch
+):
+    monkeypatch.setenv(raw.SWITCH, "on")
+    named = []
+    async with listening(port, runtime, EDGE_1) as ermon:
+        for runs in (1, 2):
+            await eventually(lambda: ermon.exabgp.up)
+            ermon.events.clear()
+            ermon.lines.clear()
+            async with session(ermon, EDGE_1, port) as speaker:
+                for number in named:
+                    ermon.exabgp.answer(f"unreadable {number}")
+                await ermon.exabgp.ping()
+                speaker.announce(PREFIX, next_hop="192.0.2.1")
+                speaker.withdraw(PREFIX)
+                await eventually(lambda: f"-{PREFIX}" in ermon.told(EDGE_1))
+                assert speaker.is_up
+                lines = [line for line in map(json.loads, ermon.lines) if line["type"] == "raw"]
+                named += {line["neighbor"]["raw"]["session"] for line in lines}
+                os.kill(ermon.exabgp.pid, signal.SIGKILL)
+                await eventually(lambda runs=runs: len(ermon.ends) == runs)
+    assert len(set(named)) == 2
+
+
+# How late it is ----------------------------------------------------------------------------------------
+
+
+class Receiver:
+    """ExaBGP's end of an established session, with ermon's code in it, and the router's end."""
+
+    def __init__(self, monkeypatch, window=WINDOW_DECODED_OCTETS):
+        self.now, self.lines = 1_000.0, []
+        monkeypatch.setattr(
+            raw, "time", SimpleNamespace(monotonic=lambda: self.now, time=lambda: 1e9 + self.now)
+        )
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            self.router = socket.create_connection(server.getsockname())
+            io, _ = server.accept()
+        self.connection = Connection(AFI.ipv4, "192.0.2.1", "192.0.2.2")
+        self.connection.io = io
+        encoder = SimpleNamespace(
+            _neighbor=lambda _neighbor, _direction, said: json.loads(f"{{{said}}}")["raw"],
+            _header=lambda said, *_, **__: said,
+        )
+        processes = SimpleNamespace(
+            silence=False, _encoder={"ermon": encoder}, write=lambda _, line, __: self.lines.append(line)
+        )
+        poller = SimpleNamespace(unregister=lambda _: None)
+        reactor = SimpleNamespace(processes=processes, _poller=poller)
+        self.recv_timer = SimpleNamespace(last_read=0)
+        self.protocol = SimpleNamespace(
+            connection=self.connection,
+            neighbor=SimpleNamespace(api={"receive-update": ["ermon"]}),
+            peer=SimpleNamespace(reactor=reactor, recv_timer=self.recv_timer),
+        )
+        negotiated = SimpleNamespace(families=[], addpath=None, asn4=True)
+        self.session = raw._Session(negotiated, Window(window))
+
+    def turn(self):
+        """One turn of ExaBGP's loop."""
+        read = self.session.read(self.protocol)
+        self.session.write_runs(self.protocol)
+        return read
+
+    def close(self):
+        self.router.close()
+        self.connection.io.close()
+        self.connection.io = None
+
+
+@pytest.fixture
+def receiver(monkeypatch):
+    receiver = Receiver(monkeypatch)
+    yield receiver
+    receiver.close()
+
+
+def test_a_session_that_is_found_empty_is_not_behind(receiver):
+    for _ in range(100):
+        receiver.router.send(GOOD[0])
+        receiver.turn()
+        receiver.now += 0.01
+        assert receiver.turn() == 0
+        receiver.now += 0.9
+    assert len(receiver.lines) == 100
+    assert all("behind" not in line for line in receiver.lines)
+
+
+def test_a_session_that_is_never_found_empty_is_behind_until_it_is(receiver):
+    receiver.turn()
+    for _ in range(70):
+        receiver.router.send(GOOD[0] * 100)  # more than is read at once
+        receiver.now += 1
+        receiver.turn()
+        receiver.session.under_way.take(receiver.session.under_way.written, receiver.now)
+    assert [line["behind"] for line in receiver.lines] == [float(n) for n in range(1, 71)]
+    while receiver.turn():
+        receiver.session.under_way.take(receiver.session.under_way.written, receiver.now)
+    last = receiver.lines[-1]
+    assert (last["body"], last["octets"]) == ("", 70 * 100 * len(GOOD[0]))
+    assert "behind" not in last
+    told = len(receiver.lines)
+    receiver.now += 60
+    receiver.turn()
+    receiver.now += 0.01
+    receiver.router.send(GOOD[0])
+    receiver.turn()
+    assert len(receiver.lines) == told + 1
+    assert "behind" not in receiver.lines[-1]
+
+
+def test_the_time_in_which_a_session_is_not_read_counts(receiver):
+    receiver.turn()
+    receiver.router.send(GOOD[0] * 1500)
+    while receiver.turn():
+        receiver.now += 0.001
+    assert receiver.session.paused
+    receiver.session.under_way.take(1, receiver.now + 70)  # ermon does not stand still, but is slow
+    receiver.now += 70
+    assert receiver.turn() == 0
+    receiver.session.under_way.take(receiver.session.under_way.written, receiver.now)
+    receiver.turn()
+    assert receiver.lines[-1]["behind"] == pytest.approx(70, abs=0.2)
+
+
+@pytest.mark.parametrize("end", ["close", "reset", "notification"])
+def test_a_session_that_waits_for_ermon_notices_that_its_router_is_gone(receiver, end):
+    receiver.router.send(GOOD[0] * 1500)
+    while receiver.turn():
+        pass
+    assert receiver.session.paused
+    if end == "reset":
+        receiver.router.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    if end == "notification":
+        receiver.router.send(bgp.notification(6, 2))
+    receiver.router.close()
+    while (read := receiver.turn()) and not is_for_exabgp(receiver.session.held, SMALL):
+        pass
+    assert not receiver.session.paused
+    assert receiver.lines[-1]["octets"] == 1500 * len(GOOD[0])
+    if end == "notification":  # ExaBGP reads it, and reports what it says
+        assert bytes(receiver.session.held) == bgp.notification(6, 2)
+    else:
+        assert read is None
+
+
 # Back-pressure ----------------------------------------------------------------------------------------
 
 
@@ -283,6 +444,12 @@ HEAVY = 6000
 def environment(pid):
     variables = Path(f"/proc/{pid}/environ").read_text().rstrip("\0").split("\0")
     return dict(variable.split("=", 1) for variable in variables)
+
+
+def behind(ermon, feed):
+    """For how long more has waited, by line."""
+    neighbors = [line["neighbor"] for line in map(json.loads, ermon.lines) if line["type"] == "raw"]
+    return [each["raw"].get("behind", 0) for each in neighbors if each["address"]["peer"] == feed.peer]
 
 
 def keepalives(speaker):
@@ -322,8 +489,28 @@ async def test_a_session_that_ermon_is_behind_with_waits_and_is_kept_and_no_othe
         await sending
         assert ermon.told(EDGE_1) == ["up", *announced(*range(HEAVY))]
         assert ermon.told(EDGE_2) == ["up", f"+{PREFIX}"]
+        assert max(behind(ermon, EDGE_1)) >= 3
+        await eventually(lambda: behind(ermon, EDGE_1)[-1] == 0)
+        assert behind(ermon, EDGE_2) == [0]
         assert bulk.is_up
         assert other.is_up
+
+
+@pytest.mark.slow
+async def test_the_reset_of_a_session_that_ermon_is_behind_with_is_reported_as_that(
+    port, runtime, monkeypatch
+):
+    monkeypatch.setenv(raw.SWITCH, "on")
+    async with listening(port, runtime, EDGE_1) as ermon, session(ermon, EDGE_1, port) as bulk:
+        ermon.answers = False
+        table = [heavy(number) for number in range(MOST_OCTETS // 4000 + 60)]
+        await asyncio.to_thread(bulk.send, *table)
+        await eventually(lambda: (len(ermon.told(EDGE_1)) - 1) * len(table[0]) >= MOST_OCTETS)
+        bulk.reset()
+        await eventually(lambda: ermon.is_down(EDGE_1))
+        assert ermon.told(EDGE_1)[-1] == f"down: {CLOSED}"
+        async with session(ermon, EDGE_1, port) as again:
+            assert again.is_up
 
 
 @pytest.mark.parametrize(

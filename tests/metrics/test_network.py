@@ -84,6 +84,7 @@ CONTRACT: Mapping[str, tuple[str, list[str]]] = {
     "ermon_ingest_lines_total": ("counter", []),
     "ermon_ingest_rejected_total": ("counter", ["reason"]),
     "ermon_ingest_lag_seconds": ("gauge", []),
+    "ermon_feed_behind_seconds": ("gauge", ["feed"]),
     "ermon_clock_steps_total": ("counter", []),
     "ermon_refused_connections_total": ("counter", ["port"]),
     "ermon_notifications_total": ("counter", ["receiver"]),

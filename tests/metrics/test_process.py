@@ -63,6 +63,18 @@ def test_the_lag_is_the_age_of_the_message(telemetry: Telemetry):
     assert value(telemetry, "ermon_ingest_lag_seconds") >= 3600
 
 
+def test_how_long_the_router_of_a_feed_has_had_more_waiting(telemetry: Telemetry):
+    def behind(feed: str) -> float | None:
+        return value(telemetry, "ermon_feed_behind_seconds", feed=feed)
+
+    assert behind("outside") == 0
+    telemetry.behind("outside", 70.5)
+    assert behind("outside") == 70.5
+    telemetry.reconfigure(company("feeds: {outside: null}").config)
+    telemetry.behind("outside", 71.0)  # read after a reload has removed the feed
+    assert behind("outside") is None
+
+
 def test_counters_continue_when_a_process_starts_at_zero(telemetry: Telemetry):
     telemetry.process(EDGES, up=True, restarts=2, dropped=10)
     telemetry.process(EDGES, up=False, restarts=3, dropped=10)

@@ -244,6 +244,19 @@ def test_a_session_may_be_missing_or_silent(tmp_path: Path):
     assert found[0] == SessionSilent(START + 2, "edge-1/isp-a/ipv6", "hung")
 
 
+def test_sessions_may_be_named_by_their_feeds(tmp_path: Path):
+    found = bmp_events(tmp_path, f"{CONVERGED}- {{session: down, feed: {IPV6}, reason: work}}")
+    assert found == [SessionDown(START + 2, IPV6, "work")]
+
+
+def test_after_a_restart_a_router_reports_a_session_that_is_still_down(tmp_path: Path):
+    steps = f"{CONVERGED}- {{session: down, feed: {IPV4}, reason: work}}\n- {{restart: ermon}}"
+    found = bmp_events(tmp_path, steps)
+    assert SessionDown(START + 2, IPV4, "work") in found
+    assert SessionUp(START + 2, IPV4) not in found
+    assert SessionUp(START + 2, IPV6) in found
+
+
 def test_a_bmp_connection_ends_and_begins(tmp_path: Path):
     found = bmp_events(tmp_path, f"{CONVERGED}- {{bmp_down: edge-1, reason: hung up}}")
     assert found == [ProcessDown(START + 2, "bmp/edge-1", "hung up")]
@@ -266,12 +279,26 @@ def test_routes_of_a_link_are_on_its_edge_table_and_on_its_session(tmp_path: Pat
 @pytest.mark.parametrize(
     ("steps", "place", "message"),
     [
-        ("{session: down}", "session", "needs a circuit and link, or an uplink"),
-        (f"{{session: down, {SESSION}, uplink: isp-a}}", "session", "needs a circuit and link, or an uplink"),
+        ("{session: down}", "session", "needs a circuit and link, an uplink, or a feed"),
+        (
+            f"{{session: down, {SESSION}, uplink: isp-a}}",
+            "session",
+            "needs a circuit and link, an uplink, or a feed",
+        ),
         (
             "{session: down, circuit: plant, link: primary}",
             "link",
             "edge-5 does not report its session by BMP; add routers.edge-5.bmp: {peer: ADDRESS}",
+        ),
+        (
+            "{session: down, feed: edge-1}",
+            "feed",
+            "edge-1 is not reported by BMP; its session is up or down",
+        ),
+        (
+            f"{{session: down, uplink: isp-a, feed: {IPV4}}}",
+            "feed",
+            "cannot be combined with a link or an uplink, which name their feeds",
         ),
         ("{session: down, uplink: isp-x}", "uplink", "'isp-x' is not an uplink in this configuration; did"),
         (
@@ -318,7 +345,11 @@ def test_usual_routes_are_those_of_converge(tmp_path: Path):
             "exabgp_up",
             "'x' is not an ExaBGP process in this configuration; known: edges, outside",
         ),
-        ("{down: edge-1, feed: x}", "feed", "belongs to announce or withdraw, which this step does not have"),
+        (
+            "{down: edge-1, feed: x}",
+            "feed",
+            "belongs to session or announce or withdraw, which this step does not have",
+        ),
         ("{announce: 9.0.0.0/8}", "feed", "is missing; name the feed that shows it, or the circuit and link"),
         (
             "{announce: 9.0.0.0/8, circuit: plant}",

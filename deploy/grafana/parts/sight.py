@@ -137,8 +137,10 @@ def ermon_itself() -> Row:
             lines(
                 (12, 8),
                 "Ingest lag",
-                "Age of the newest message from ExaBGP when it was processed.",
+                "Age of the newest message from ExaBGP when it was processed, and for how long a feed's router has always had "
+                "more waiting.",
                 Query(most("instance", "ermon_ingest_lag_seconds"), "{{instance}}"),
+                Query(most("instance, feed", "ermon_feed_behind_seconds"), "{{instance}} {{feed}} waiting"),
                 unit="s",
                 limits=((0, GOOD), (1, WARN), (10, BAD)),
             ),
