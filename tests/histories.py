@@ -341,6 +341,12 @@ def _played(policy: Config, scenes: Iterable[Scene]) -> Iterator[list[Step]]:
         yield [*converged(policy), *scene, *map(Step, (61.0, 600.0, 3600.0)), *scene, Step(14_400.0)]
 
 
+def reported(policy: Config) -> Iterator[list[Step]]:
+    """Yield short histories in which routers report something of their sessions by BMP, after everything has converged."""
+    for scene in _reports(policy):
+        yield [*converged(policy), *scene]
+
+
 def _reports(policy: Config) -> Iterator[Scene]:
     """Yield cases of sessions that routers report by BMP."""
     sessions = [one for one in policy.feeds.values() if one.by_bmp]

@@ -32,21 +32,25 @@ from ermon.model.events import (
     ProcessUp,
     RefreshBegan,
     RefreshEnded,
+    RoutesUnreadable,
     SessionDown,
+    SessionSilent,
+    SessionUnreported,
     SessionUp,
     SourceJudged,
+    StatisticsBegan,
     StorageJudged,
     Update,
 )
 from ermon.model.findings import Finding, Transition
-from ermon.model.inventory import Config
+from ermon.model.inventory import Config, Feed
 from ermon.model.prefixes import Family
 from ermon.model.routes import Route, RouteKey
 from ermon.model.settings import Severity
 from ermon.storage.adapters import KeptDrain, write_links
 from ermon.storage.database import KeptBaseline, level_rows
 from tests.core.test_oracle import NETWORKS, UNSHRUNK
-from tests.histories import Step, histories, told
+from tests.histories import Step, histories, reported, told
 from tests.networks import START
 
 EXAMPLES = int(os.environ.get("ERMON_RESTART_EXAMPLES", "12"))
@@ -102,6 +106,8 @@ class Router:
     routes: dict[RouteKey, Route] = field(default_factory=dict)
     refreshes: dict[Family, tuple[float, set[RouteKey]]] = field(default_factory=dict)
     """By family that it sends again: since when, and which routes it has not sent again yet."""
+    said: Event | None = None
+    """By BMP: what its router reports of the session while it is not up."""
 
 
 class World:
@@ -110,6 +116,8 @@ class World:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.routers = {name: Router() for name in config.feeds}
+        self.connected: set[str] = set()
+        """The BMP connections."""
 
     def takes(self, event: Event) -> bool:
         """Apply an event; return whether a router can cause it. A session is negotiated before it is up, and carries
@@ -118,17 +126,47 @@ class World:
         if isinstance(event, ProcessDown):
             for name, router in self.routers.items():
                 if self.config.feeds[name].process == event.process:
-                    router.up, router.opened = False, []
+                    router.up, router.opened, router.said = False, [], None
+            self.connected.discard(event.process)
             return True
+        if isinstance(event, ProcessUp) and event.process in self.config.connections:
+            self.connected.add(event.process)
+        if isinstance(event, StatisticsBegan):
+            return event.process in self.connected
         router = self.routers.get(getattr(event, "feed", ""))
         if router is None:
             return True
+        feed = self.config.feeds[event.feed] if hasattr(event, "feed") else None
+        if feed is not None and feed.by_bmp and not self._reports(feed, router, event):
+            return False
         agrees = isinstance(event, AddPathNegotiated | AddPathOffered | HoldTimeZero)
-        begins = isinstance(event, SessionUp | SessionDown)
+        begins = isinstance(event, SessionUp | SessionDown | SessionUnreported)
         if not begins and agrees is router.up:
             return False
         self._take(router, event)
         return True
+
+    def _reports(self, feed: Feed, router: Router, event: Event) -> bool:
+        """Return whether a router can report this of its session by BMP. Whether it is silent is not compared: nobody knows that after
+        a restart until statistics are overdue once more.
+        """
+        if feed.process not in self.connected or isinstance(event, SessionSilent | RoutesUnreadable):
+            return False
+        if isinstance(event, SessionDown):
+            router.said = event
+        elif isinstance(event, SessionUnreported):
+            if router.up or router.said is not None:
+                return False
+            router.said = event
+        elif isinstance(event, SessionUp):
+            router.said = None
+        return True
+
+    def reports(self, time: float) -> Iterator[Event]:
+        """Yield what routers report by BMP of the sessions that are not up, when they connect again."""
+        for router in self.routers.values():
+            if router.said is not None:
+                yield msgspec.structs.replace(router.said, time=time)
 
     def _take(self, router: Router, event: Event) -> None:
         match event:
@@ -209,7 +247,9 @@ def differences(network: str, history: list[Step], at: int, apart: float) -> Ite
         now += step.gap
         play(list(step.make(now)))
     now = round(now + 1.0, 6)
-    play([ProcessUp(now, process) for process in policy.processes])
+    running = (*policy.processes, *policy.connections)
+    play([ProcessUp(now, process) for process in running])
+    play([StatisticsBegan(now, connection) for connection in policy.connections])
     back = [name for name, router in world.routers.items() if router.up]
     for name in back:  # sessions that lost messages or were joined start anew in both
         if not clean(without.monitor, name):
@@ -227,11 +267,16 @@ def differences(network: str, history: list[Step], at: int, apart: float) -> Ite
         SourceJudged(now, source, problem or None) for source, problem in known.sources.items()
     ]
     judged.append(StorageJudged(now, known.storage))
-    judged += (ProcessUp(now, process) for process in policy.processes)
+    judged += (ProcessUp(now, process) for process in running)
+    judged += (StatisticsBegan(now, connection) for connection in policy.connections)
+    judged += world.reports(now)
+    # A router reports all its sessions at once when it has connected.
+    at_once = [name for name in back if policy.feeds[name].by_bmp]
+    judged += (event for name in at_once for event in world.calls(name, now))
     # Each ExaBGP tries its addresses when it is started.
     judged += (ListeningJudged(now, *found) for found in known.listening.problems.items())
     after.play(judged, now)
-    for name in back:
+    for name in (name for name in back if name not in at_once):
         now = round(now + apart, 6)
         after.play(list(world.calls(name, now)), now)
     now = round(now + QUIET_SECONDS, 6)
@@ -304,13 +349,14 @@ def counts(transition: Transition) -> bool:
     return transition.finding.severity is not Severity.INFO and transition.finding.check not in ASIDE
 
 
-WITHOUT_BMP = [name for name, (policy, _) in NETWORKS.items() if not policy.connections]
-"""What routers report by BMP when they connect again is in ``test_monitored_sessions``: a session that is down is not called, it is
-reported.
-"""
+def test_a_restart_after_any_report_by_bmp_changes_nothing() -> None:
+    network = "reported by BMP"
+    for history in reported(NETWORKS[network][0]):
+        for problem in differences(network, history, len(history), 0.0):
+            pytest.fail(f"{problem}, in {history}")
 
 
-@pytest.mark.parametrize("network", WITHOUT_BMP)
+@pytest.mark.parametrize("network", NETWORKS)
 def test_a_restart_at_any_moment_changes_nothing(network: str) -> None:
     @settings(UNSHRUNK, max_examples=EXAMPLES, derandomize="ERMON_RESTART_EXAMPLES" not in os.environ)
     @given(histories(NETWORKS[network][0]), st.floats(0.1, 1.0), st.sampled_from((0.0, 1.0, 7.0)))
