@@ -30,7 +30,7 @@ from ermon.bgp.attributes import (
 from ermon.bgp.multiprotocol import Field, split_reach, split_unreach
 from ermon.bgp.nlri import read_keys
 from ermon.bgp.unreadable import Unreadable
-from ermon.bgp.update import Codec, split_update
+from ermon.bgp.update import HEADER_OCTETS, Codec, split_update
 from ermon.model.prefixes import Family, Prefix, PrefixSet, merged
 from ermon.model.routes import Route
 
@@ -54,6 +54,8 @@ _BITS: Mapping[Family, int] = {"ipv4": 32, "ipv6": 128}
 _start = Struct("!16sHBHH").unpack_from
 """Marker, length, type, Withdrawn Routes Length, and Total Path Attribute Length where no routes are withdrawn."""
 _START_OCTETS, _MARKER, _UPDATE = 23, b"\xff" * 16, 2  # RFC 4271 sections 4.1 and 4.3
+
+_IPV4: frozenset[Family] = frozenset({"ipv4"})
 
 _Range = tuple[int, int]
 """First and last number."""
@@ -145,6 +147,13 @@ class Interest:
             at = end
         return Run(updates, at, frozenset(announced))
 
+    def pass_over_message(self, message: bytes, codec: Codec) -> Unasked | None:
+        """Judge one UPDATE with its header as ``pass_over`` does, sooner if it is as most UPDATEs of a table."""
+        run = self.pass_over_run(message, 0, codec)
+        if run.updates == 1 and run.end == len(message):
+            return Unasked(run.announced, frozenset())
+        return self.pass_over(message[HEADER_OCTETS:], codec)
+
     def pass_over(self, body: bytes, codec: Codec) -> Unasked | None:
         """Judge the body of an UPDATE, without its header; ``None``: it must be read.
 
@@ -154,6 +163,9 @@ class Interest:
             return None
         try:
             withdrawn, octets, nlri = split_update(body)
+            if withdrawn and not octets and not nlri:
+                elsewhere = self._is_elsewhere(Field("ipv4", withdrawn), codec)
+                return Unasked(frozenset(), _IPV4) if elsewhere else None
             reach, unreach, others = _multiprotocol(octets)
         except Unreadable:  # reading it says why
             return None

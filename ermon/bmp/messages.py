@@ -39,6 +39,7 @@ _COMMON_HEADER_OCTETS = 6
 """Version, message length and message type (RFC 7854 section 4.1)."""
 _PEER_HEADER = struct.Struct("!BB8s16sI4sII")
 """Peer type, flags, distinguisher, address, ASN, BGP identifier, and the time in seconds and microseconds (section 4.2)."""
+PEER_HEADER_OCTETS = _PEER_HEADER.size
 _TELLING_OCTETS = 30
 """Of them, all but the BGP identifier and the time: ermon uses neither."""
 _BGP_HEADER_OCTETS = 19

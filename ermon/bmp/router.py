@@ -21,6 +21,7 @@ from ermon.bgp.open import codec_between
 from ermon.bgp.update import AttributesCache, Codec, Read, Unreadable, read_update
 from ermon.bmp.messages import (
     MAX_MESSAGE_OCTETS,
+    PEER_HEADER_OCTETS,
     BmpError,
     Framer,
     Initiation,
@@ -284,8 +285,19 @@ class RouterStream:
             self._has_post_policy, self._only_pre_policy, self._pre_policy = True, False, None
         elif peer.rib is Rib.IN_PRE and not (self._has_post_policy or self._only_pre_policy):
             self._pre_policy = (self._pre_policy or (time, time))[0], time
-        if peer.rib in session.by_rib:
-            self._take_update(session, read_route_monitoring(peer, body), time, taken)
+        feeds = session.by_rib.get(peer.rib)
+        if feeds is None or session.has_path_ids(peer.rib):
+            return
+        message = read_route_monitoring(peer, body)
+        if message.surplus:
+            taken.rejected.append(
+                Rejected(RejectReason.SURPLUS, f"{message.surplus} octets behind an UPDATE")
+            )
+        codec = _CODECS[peer.four_octet]
+        if not self._pass_over(
+            body[PEER_HEADER_OCTETS : len(body) - message.surplus], codec, feeds, time, taken
+        ):
+            self._take_update(session, message, codec, time, taken)
 
     def _take_unreadable(self, kind: int, body: bytes, time: float, why: str, taken: Taken) -> str | None:
         """Add what a message that cannot be read may have changed; return why the connection ends, if it does."""
@@ -405,18 +417,10 @@ class RouterStream:
 
     # Routes --------------------------------------------------------------------------------------------
 
-    def _take_update(self, session: _Session, message: RouteMonitoring, time: float, taken: Taken) -> None:
-        peer = message.peer
-        if message.surplus:
-            taken.rejected.append(
-                Rejected(RejectReason.SURPLUS, f"{message.surplus} octets behind an UPDATE")
-            )
-        if session.has_path_ids(peer.rib):
-            return
-        codec = _CODECS[peer.four_octet]
-        feeds = session.by_rib[peer.rib]
-        if self._pass_over(message.update, codec, feeds, time, taken):
-            return
+    def _take_update(
+        self, session: _Session, message: RouteMonitoring, codec: Codec, time: float, taken: Taken
+    ) -> None:
+        peer, feeds = message.peer, session.by_rib[message.peer.rib]
         try:
             read = read_update(message.update, codec, self._attributes)
         except Unreadable as error:
@@ -434,19 +438,21 @@ class RouterStream:
     def _pass_over(
         self, update: bytes, codec: Codec, feeds: Mapping[Family, str], time: float, taken: Taken
     ) -> bool:
-        """Pass an UPDATE over that no policy of its feeds asks about."""
+        """Pass an UPDATE over of which no feed has a route that the policy asks about."""
         unasked: Unasked | None = None
-        for name in feeds.values():
+        for family, name in feeds.items():
             interest = self._interest(name)
-            unasked = None if interest is None else interest.pass_over(update, codec)
+            unasked = None if interest is None else interest.pass_over_message(update, codec)
             if unasked is None:
                 return False
-        if unasked is not None:
-            taken.events.extend(
-                Uninteresting(time, name, 1, unasked.announced & {family}, unasked.withdrawn & {family})
-                for family, name in feeds.items()
-            )
-        return unasked is not None
+            if unasked.announced <= {family} and unasked.withdrawn <= {family}:
+                break  # the others have no route of it
+        if unasked is None:
+            return False
+        announced, withdrawn = unasked
+        for family, name in feeds.items():
+            taken.events.append(Uninteresting(time, name, 1, announced & {family}, withdrawn & {family}))
+        return True
 
     def _events(
         self, session: _Session, of: tuple[Rib, Family], name: str, read: Read, time: float

@@ -13,8 +13,9 @@ import platform
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 
+from tests.bench.bmp.detection import detection, missing
 from tests.bench.bmp.measure import Run, measure
 from tests.bench.bmp.receivers import Ermon, ErmonOnLink, Pmbmpd, Receiver
 from tests.bench.policy import subfolder
@@ -27,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="ermon-bmp-") as name:
         if options.rounds:
             _table(options, Path(name))
+        if options.losses:
+            _losses(options, subfolder(Path(name), "detection"))
 
 
 def _table(options: argparse.Namespace, folder: Path) -> None:
@@ -51,6 +54,22 @@ def _table(options: argparse.Namespace, folder: Path) -> None:
         print(f"| {_name(kind)} | {len(found)} | {_figures(found, runs.get(Pmbmpd))} |", flush=True)
 
 
+def _losses(options: argparse.Namespace, folder: Path) -> None:
+    if (why := missing()) is not None:
+        print(f"losses of sessions are skipped: {why}.")
+        return
+    folder.chmod(0o755)  # FRR runs as another user
+    print("\n| from BIRD's `disable` to the webhook, besides | n | median ms | 99 % ms | most ms |")
+    print("|---" * 5 + "|")
+    for case, seconds in detection(folder, options.losses, options.routes):
+        cuts = quantiles(seconds, n=100, method="inclusive")
+        figures = (cuts[49], cuts[98], max(seconds))
+        print(
+            f"| {case} | {len(seconds)} | {' | '.join(f'{1000 * each:.1f}' for each in figures)} |",
+            flush=True,
+        )
+
+
 def _name(kind: type[Receiver]) -> str:
     return f"{kind.name} {kind.version()}".strip()
 
@@ -68,9 +87,10 @@ def _figures(found: list[Run], others: list[Run] | None) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.bmp", description=__doc__)
-    parser.add_argument("--routes", type=int, default=200_000, help="of the table (%(default)s)")
+    parser.add_argument("--routes", type=int, default=200_000, help="of the tables (%(default)s)")
     parser.add_argument("--sets", type=int, default=20_000, help="of path attributes (%(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="of the table with each (%(default)s)")
+    parser.add_argument("--losses", type=int, default=50, help="of a session, in each case (%(default)s)")
     return parser
 
 
