@@ -11,7 +11,7 @@ from ermon.config.load import load_config
 from ermon.demo.bmp import Reporter
 from ermon.demo.company import MORE_SPECIFIC, POOL, POOL6, SECONDARY, TABLES, Announcement
 from ermon.demo.run import CONFIGURATION
-from ermon.model.events import EndOfRib, SessionDown, SessionUp, Update
+from ermon.model.events import DownCause, EndOfRib, SessionDown, SessionUp, Update
 from ermon.model.inventory import View
 from ermon.model.prefixes import PrefixSet, parse_address, parse_prefix
 
@@ -83,7 +83,7 @@ def test_the_router_that_reports_its_sessions_sends_what_is_read_as_that() -> No
         assert said[0] == SessionUp(2.0, name)
         assert EndOfRib(2.0, name, family) in said
         reason = 'the neighbor sent Cease: administrative shutdown: "planned work"'
-        assert said[-1] == SessionDown(2.0, name, reason)
+        assert said[-1] == SessionDown(2.0, name, reason, DownCause.ADMIN_SHUTDOWN)
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_every_finding_of_the_story_is_raised_and_no_other(start: Callable[..., 
         "link-down     chicago primary ipv6",
         "circuit-down  chicago ipv4",
         "circuit-down  chicago ipv6",
-        "feed-down     edge-2",
+        "feed-down     edge-1",
     ]
     url = re.findall(r"until Ctrl-C: (\S+)", demo.output)[0]
     with urllib.request.urlopen(f"{url}/api/v1/findings") as answer:
