@@ -30,7 +30,7 @@ from ermon.bgp.attributes import (
 from ermon.bgp.multiprotocol import Field, split_reach, split_unreach
 from ermon.bgp.nlri import read_keys
 from ermon.bgp.unreadable import Unreadable
-from ermon.bgp.update import HEADER_OCTETS, Codec, split_update
+from ermon.bgp.update import HEADER_OCTETS, MARKER, Codec, split_update
 from ermon.model.prefixes import Family, Prefix, PrefixSet, merged
 from ermon.model.routes import Route
 
@@ -53,7 +53,7 @@ _BITS: Mapping[Family, int] = {"ipv4": 32, "ipv6": 128}
 
 _start = Struct("!16sHBHH").unpack_from
 """Marker, length, type, Withdrawn Routes Length, and Total Path Attribute Length where no routes are withdrawn."""
-_START_OCTETS, _MARKER, _UPDATE = 23, b"\xff" * 16, 2  # RFC 4271 sections 4.1 and 4.3
+_START_OCTETS, _UPDATE = 23, 2  # RFC 4271 sections 4.1 and 4.3
 
 _IPV4: frozenset[Family] = frozenset({"ipv4"})
 
@@ -122,7 +122,7 @@ class Interest:
             marker, length, kind, withdrawn, octets = _start(messages, at)
             first, end = at + _START_OCTETS, at + length
             last = first + octets
-            if marker != _MARKER or kind != _UPDATE or withdrawn or not last <= end <= size:
+            if marker != MARKER or kind != _UPDATE or withdrawn or not last <= end <= size:
                 break
             if messages.find(asn, first, last) >= 0:
                 break

@@ -36,6 +36,7 @@ from ermon.model.routes import Attributes, Route, RouteKey
 
 __all__ = ["AttributesCache", "Codec", "Read", "Unreadable", "read_update"]
 
+MARKER = b"\xff" * 16
 HEADER_OCTETS = 19
 """Marker, length and type, in front of every message (RFC 4271 section 4.1)."""
 

@@ -27,13 +27,13 @@ _CODES = MappingProxyType(
 )
 _EVENTS = MappingProxyType(
     {
-        2: DownCause.ADMIN_SHUTDOWN,
-        8: DownCause.ADMIN_SHUTDOWN,
-        10: DownCause.HOLD_TIMER,
-        18: DownCause.TRANSPORT,
+        2: ("it was shut down on the router", DownCause.ADMIN_SHUTDOWN),
+        8: ("it was shut down on the router", DownCause.ADMIN_SHUTDOWN),
+        10: ("its hold timer expired", DownCause.HOLD_TIMER),
+        18: ("its connection failed", DownCause.TRANSPORT),
     }
 )
-"""RFC 4271 sections 8.1.2 to 8.1.5: shut down by hand or by the router, its hold timer, its connection."""
+"""RFC 4271 sections 8.1.2 to 8.1.5, of the 28 those that end an established session without a NOTIFICATION being sent."""
 
 
 def of_notification(body: bytes) -> DownCause:
@@ -46,6 +46,6 @@ def of_notification(body: bytes) -> DownCause:
     return _CODES.get(code, DownCause.OTHER)
 
 
-def of_event(event: int) -> DownCause:
-    """Return the kind of an event of the router's own state machine."""
-    return _EVENTS.get(event, DownCause.OTHER)
+def of_event(event: int) -> tuple[str, DownCause]:
+    """Return what an event of the router's own state machine says of a session, empty if it says nothing, and its kind."""
+    return _EVENTS.get(event, ("", DownCause.OTHER))

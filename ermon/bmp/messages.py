@@ -17,6 +17,7 @@ from ermon.bgp.multiprotocol import family_of
 from ermon.bgp.notification import describe
 from ermon.bgp.open import Open, read_open
 from ermon.bgp.unreadable import Unreadable
+from ermon.bgp.update import HEADER_OCTETS, MARKER
 from ermon.bmp import causes
 from ermon.model.events import DownCause
 from ermon.model.prefixes import Address, Family
@@ -42,8 +43,6 @@ _PEER_HEADER = struct.Struct("!BB8s16sI4sII")
 PEER_HEADER_OCTETS = _PEER_HEADER.size
 _TELLING_OCTETS = 30
 """Of them, all but the BGP identifier and the time: ermon uses neither."""
-_BGP_HEADER_OCTETS = 19
-_MARKER = b"\xff" * 16
 _OPEN, _UPDATE, _NOTIFICATION = 1, 2, 3
 """Types of BGP messages (RFC 4271 section 4.1)."""
 
@@ -288,14 +287,14 @@ def read_route_monitoring(peer: Peer, body: bytes) -> RouteMonitoring:
 
 def _split_bgp(octets: bytes, kind: int) -> tuple[bytes, bytes]:
     """Return the body of the BGP message at the beginning, and what is behind the message."""
-    if len(octets) < _BGP_HEADER_OCTETS or not octets.startswith(_MARKER):
+    if len(octets) < HEADER_OCTETS or not octets.startswith(MARKER):
         raise Unreadable("no BGP message where one should be")
     size = octets[16] << 8 | octets[17]
-    if not _BGP_HEADER_OCTETS <= size <= len(octets):
+    if not HEADER_OCTETS <= size <= len(octets):
         raise Unreadable(f"a BGP message of {size} octets in {len(octets)}")
     if octets[18] != kind:
         raise Unreadable(f"a BGP message of type {octets[18]} where {kind} should be")
-    return octets[_BGP_HEADER_OCTETS:size], octets[size:]
+    return octets[HEADER_OCTETS:size], octets[size:]
 
 
 def _read_peer_up(peer: Peer, rest: bytes) -> PeerUp:
@@ -303,7 +302,7 @@ def _read_peer_up(peer: Peer, rest: bytes) -> PeerUp:
         raise Unreadable("a Peer Up that ends before its OPEN messages")
     sent, behind = _split_bgp(rest[20:], _OPEN)
     received, surplus = _split_bgp(behind, _OPEN)
-    if max(len(sent), len(received)) > MAX_OPEN_OCTETS - _BGP_HEADER_OCTETS:
+    if max(len(sent), len(received)) > MAX_OPEN_OCTETS - HEADER_OCTETS:
         raise Unreadable(f"an OPEN of more than {MAX_OPEN_OCTETS} octets")
     return PeerUp(
         peer,
@@ -316,14 +315,11 @@ def _read_peer_up(peer: Peer, rest: bytes) -> PeerUp:
     )
 
 
-_LOCAL_NOTIFICATION, _LOCAL_EVENT, _REMOTE_NOTIFICATION, _REMOTE_CLOSE, _NOT_MONITORED, _LOC_RIB_ENDED = (
-    range(1, 7)
-)
-"""Reasons of a Peer Down (RFC 7854 section 4.9, RFC 9069 section 5.3)."""
-
-
 def _read_peer_down(peer: Peer, rest: bytes) -> PeerDown:
-    """The session has ended, whatever is wrong with the reason: else it would count as up."""
+    """The session has ended, whatever is wrong with the reason: else it would count as up.
+
+    The reasons: RFC 7854 section 4.9, RFC 9069 section 5.3.
+    """
     if not rest:
         return PeerDown(peer, "the router says no reason")
     data = rest[1:]
@@ -332,8 +328,8 @@ def _read_peer_down(peer: Peer, rest: bytes) -> PeerDown:
             text, cause = _notification(data)
             return PeerDown(peer, f"the router sent {text}", cause=cause)
         case 2:
-            cause = causes.of_event(int.from_bytes(data[:2], "big"))
-            return PeerDown(peer, _local_event(data), cause=cause)
+            text, cause = _local_event(data)
+            return PeerDown(peer, text, cause=cause)
         case 3:
             text, cause = _notification(data)
             return PeerDown(peer, f"the neighbor sent {text}", cause=cause)
@@ -357,23 +353,14 @@ def _notification(data: bytes) -> tuple[str, DownCause]:
     return text, causes.of_notification(body)
 
 
-def _local_event(data: bytes) -> str:
+def _local_event(data: bytes) -> tuple[str, DownCause]:
     """FRR sends event 0 for whatever it was, and other routers leave the event out."""
     event = int.from_bytes(data[:2], "big")
-    meaning = _EVENTS.get(event)
+    meaning, cause = causes.of_event(event)
     said = "the router ended the session without a NOTIFICATION"
-    if meaning is not None:
-        return f"{said}: {meaning}"
-    return f"{said} (event {event} of RFC 4271)" if event else said
-
-
-_EVENTS = {
-    2: "it was shut down on the router",
-    8: "it was shut down on the router",
-    10: "its hold timer expired",
-    18: "its connection failed",
-}
-"""RFC 4271 sections 8.1.2 to 8.1.5, of the 28 those that end an established session without a NOTIFICATION being sent."""
+    if meaning:
+        return f"{said}: {meaning}", cause
+    return f"{said} (event {event} of RFC 4271)" if event else said, cause
 
 
 def _read_termination(body: bytes) -> Termination:

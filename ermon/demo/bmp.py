@@ -12,6 +12,7 @@ from typing import Protocol
 
 from ermon.bgp.notification import CEASE
 from ermon.bgp.notification import SHUTDOWN as SHUTDOWN_SUBCODE
+from ermon.bgp.update import HEADER_OCTETS, MARKER
 from ermon.bmp.messages import Kind, write_message
 from ermon.model.inventory import BmpRouter, Config, Feed, View
 from ermon.model.prefixes import parse_address, parse_prefix
@@ -143,7 +144,7 @@ def _statistics(feed: Feed) -> bytes:
 
 
 def _message(kind: int, body: bytes) -> bytes:
-    return b"\xff" * 16 + struct.pack("!HB", 19 + len(body), kind) + body
+    return MARKER + struct.pack("!HB", HEADER_OCTETS + len(body), kind) + body
 
 
 def _open(asn: int, feed: Feed) -> bytes:
