@@ -23,6 +23,7 @@ from functools import partial
 
 from ermon.model.inventory import BmpListening, BmpRouter
 from ermon.model.prefixes import Address, parse_address
+from ermon.model.text import endpoint
 
 INITIATION_SECONDS = 10.0
 """How long a connection may be without its first message."""
@@ -386,8 +387,9 @@ def _listen_on(listener: socket.socket, host: str, port: int) -> None:
 
 
 def _cannot_listen(host: str, port: int, error: OSError) -> BmpListenError:
-    shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    return BmpListenError(f"collector.bmp.listen: cannot listen on {shown}: {error.strerror or error}")
+    return BmpListenError(
+        f"collector.bmp.listen: cannot listen on {endpoint(host, port)}: {error.strerror or error}"
+    )
 
 
 def _peer(host: str) -> Address:
@@ -423,7 +425,7 @@ def _set_key(listener: socket.socket, peer: Address, key: str) -> None:
         return
     octets = key.encode()
     address = _sockaddr(peer)
-    packed = struct.pack("128sBBHi80s", address, 0, 0, len(octets), 0, octets)
+    packed = struct.pack(f"128sBBHi{MAX_KEY_OCTETS}s", address, 0, 0, len(octets), 0, octets)
     try:
         listener.setsockopt(socket.IPPROTO_TCP, _TCP_MD5SIG, packed)
     except FileNotFoundError:

@@ -11,7 +11,7 @@ from ermon.bgp import notification
 from ermon.bgp.notification import notification_text, subcode_text
 from ermon.model.inventory import Feed
 from ermon.model.prefixes import parse_address
-from ermon.model.text import printable
+from ermon.model.text import endpoint, printable
 
 _CANNOT_LISTEN = {
     "EADDRNOTAVAIL": "not an address of this machine; `ip address add {host} dev DEVICE`",
@@ -39,11 +39,6 @@ def cannot_listen(address: str, port: int, error: str) -> str:
     else:
         why = error or "unknown error"  # any text of ExaBGP's process, also with braces
     return f"cannot listen on {endpoint(address, port)}: {why}"
-
-
-def endpoint(address: str, port: int) -> str:
-    """Return address and port as one text (RFC 3986 section 3.2.2)."""
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 # Processes ------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from ermon.aio.files import beside
 from ermon.init.answers import CircuitAnswers, LinkAnswers
 from ermon.init.plan import Plan, PlannedFeed
 from ermon.model.inventory import InternetUse, Peering, View
+from ermon.model.text import endpoint
 
 MARK = "CHANGE"
 """Marks proposals in the file."""
@@ -137,9 +138,7 @@ def _collector(plan: Plan) -> Iterator[str]:
     else:
         yield "  router_id: 127.0.0.1   # any IPv4 address that no router uses as its own"
     yield "  port: 179   # below 1024 it needs CAP_NET_BIND_SERVICE, which the systemd unit gives"
-    listen = (
-        f"{plan.collector}:{BMP_PORT}" if plan.collector.version == 4 else f"[{plan.collector}]:{BMP_PORT}"
-    )
+    listen = endpoint(str(plan.collector), BMP_PORT)
     if plan.reporting:
         yield "  # Routers with bmp, below, connect here to report their sessions; open this port for them."
         yield f'  bmp: {{listen: ["{listen}"]}}'

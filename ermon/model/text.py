@@ -27,6 +27,11 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() else REPLACEMENT for each in text)
 
 
+def endpoint(address: str, port: int) -> str:
+    """Return address and port as one text (RFC 3986 section 3.2.2)."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
 def plural(count: int, word: str) -> str:
     return f"{count} {word}{'' if count == 1 else 's'}"
 
