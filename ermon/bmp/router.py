@@ -11,14 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import NamedTuple
-from zlib import crc32
-
-import msgspec
 
 from ermon.bgp.interest import Interest, Unasked
 from ermon.bgp.malformed import Malformed, malformed_of
-from ermon.bgp.open import codec_between
 from ermon.bgp.update import AttributesCache, Codec, Read, Unreadable, read_update
+from ermon.bmp import reported
 from ermon.bmp.messages import (
     MAX_MESSAGE_OCTETS,
     PEER_HEADER_OCTETS,
@@ -41,6 +38,9 @@ from ermon.bmp.messages import (
     read_route_monitoring,
     write_message,
 )
+from ermon.bmp.policy import ONLY_PRE_POLICY, InboundPolicy
+from ermon.bmp.reported import RouteMemory, Session
+from ermon.bmp.sessions import Feeds, Monitored
 from ermon.bmp.together import together
 from ermon.model.events import (
     Alive,
@@ -58,8 +58,7 @@ from ermon.model.events import (
     Uninteresting,
     Update,
 )
-from ermon.model.prefixes import Address, Family
-from ermon.model.routes import Route, RouteKey
+from ermon.model.prefixes import Family
 
 FIRST_PEER_UPS_SECONDS = 10.0
 """How long after its Initiation a router may report the sessions that are up: the routers that were tried need half a second."""
@@ -67,52 +66,8 @@ FIRST_PEER_UPS_SECONDS = 10.0
 STATISTICS_WITHIN_SECONDS = 180.0
 """How long a session may be without statistics, unless the configuration says otherwise."""
 
-POST_POLICY_WITHIN_SECONDS = (10.0, 60.0)
-"""A router that reports no route after its inbound policy this long after the latest, or the first, before it, reports none."""
-
-ONLY_PRE_POLICY = "the router reports only what it receives before its inbound policy"
-
 MAX_PEERS = 4_096
 """Sessions of a connection that ermon keeps in mind."""
-
-MAX_COUNTED_ROUTES = 100_000
-"""So many routes of first dumps are counted on a connection, to compare them with the numbers that the router reports."""
-
-MAX_HELD_ROUTES = 200_000
-"""Of a connection, so many routes are remembered by the session that they are of, where several are the same feed."""
-
-Feeds = Mapping[tuple[Rib, Family], str]
-"""The feeds that are made of one session, by what they are made of."""
-
-
-class Monitored(msgspec.Struct, frozen=True):
-    """Which sessions of a router are feeds."""
-
-    by_session: Mapping[SessionKey, Feeds] = {}
-    by_address: Mapping[Address, Feeds] = {}
-    """Of sessions that are not among ``by_session``: by the neighbor's address, in whichever VRF."""
-    by_asn: Mapping[int, Feeds] = {}
-    """Of all others: by the neighbor's ASN. One feed may be made of several of them."""
-
-    def feeds_of(self, key: SessionKey, asn: int) -> Feeds:
-        found = self.by_session.get(key)
-        if found is None:
-            found = self.by_address.get(key.peer)
-        return self.by_asn.get(asn, {}) if found is None else found
-
-    def names(self) -> frozenset[str]:
-        """Return the names of all feeds."""
-        every = (*self.by_session.values(), *self.by_address.values(), *self.by_asn.values())
-        return frozenset(name for feeds in every for name in feeds.values())
-
-    def shared(self) -> frozenset[str]:
-        """Return the names of the feeds that several sessions may be part of."""
-        seen: set[str] = set()
-        shared = {name for feeds in self.by_asn.values() for name in feeds.values()}
-        for feeds in (*self.by_session.values(), *self.by_address.values()):
-            shared |= seen.intersection(feeds.values())
-            seen.update(feeds.values())
-        return frozenset(shared)
 
 
 class RejectReason(StrEnum):
@@ -148,47 +103,8 @@ class Taken(NamedTuple):
     """Why the connection cannot go on: whatever else comes on it means nothing."""
 
 
-class _Session:
-    """One session that is a feed and is up."""
-
-    def __init__(self, up: PeerUp, feeds: Feeds, time: float) -> None:
-        self.identity = _identity(up)
-        self.feeds = feeds
-        self.path_id = _path_id(up.peer.key)
-        self.by_rib: dict[Rib, dict[Family, str]] = {}
-        """The feeds."""
-        for (rib, family), name in feeds.items():
-            self.by_rib.setdefault(rib, {})[family] = name
-        self.reported = time
-        """When it came up, or the last statistics of it came."""
-        self.is_silent = False
-        self.counted: dict[Family, set[RouteKey]] | None = {
-            family: set() for rib, family in feeds if rib is Rib.IN_POST
-        } or None
-        """The routes of its first dump, post-policy; ``None`` once it is known to be complete, or there are too many."""
-        self.ends: set[tuple[Rib, Family]] = set()
-        self.held: dict[str, set[RouteKey]] | None = {}
-        """By feed that several sessions are part of: its routes; ``None``: there are too many."""
-        inbound, outbound = codec_between(up.received, up.sent), codec_between(up.sent, up.received)
-        self._add_path = {True: outbound.add_path, False: inbound.add_path}
-
-    def has_path_ids(self, rib: Rib) -> bool:
-        """Return whether the session has path identifiers in that direction. Routers disagree on whether they report them."""
-        return bool(self._add_path[rib in _OUTBOUND])
-
-
 _CODECS = {four_octet: Codec(four_octet=four_octet) for four_octet in (False, True)}
 _ABOUT_A_SESSION = frozenset({Kind.ROUTE_MONITORING, Kind.STATISTICS, Kind.PEER_DOWN, Kind.PEER_UP})
-_OUTBOUND = frozenset({Rib.OUT_PRE, Rib.OUT_POST})
-
-
-def _path_id(key: SessionKey) -> int:
-    """Return what tells the routes of a session from those of others that are part of the same feed: always the same number."""
-    return crc32(key.distinguisher + key.peer.value.to_bytes(16, "big"))
-
-
-def _identity(up: PeerUp) -> tuple[object, ...]:
-    return (up.local, up.local_port, up.remote_port, up.sent.router_id, up.received.router_id)
 
 
 class RouterStream:
@@ -212,27 +128,21 @@ class RouterStream:
         self._framer = Framer(max_octets)
         self._peers = Peers()
         self._attributes = AttributesCache()
-        self._sessions: dict[SessionKey, _Session] = {}
+        self._sessions: dict[SessionKey, Session] = {}
         self._up: dict[str, set[SessionKey]] = {}
         """By feed: the sessions that are up."""
         self._peer_ups: dict[SessionKey, bytes] = {}
         """Of the sessions that are up: how they were reported."""
         self._last_words: dict[str, tuple[str, DownCause]] = {}
         """By feed that has not been up on this connection: why its session is down, as the router says."""
-        self._counted = self._held = 0
-        """Of all sessions: routes that are counted, and that are held."""
-        self._ended: str | None = None
-        self._initiated: float | None = None
-        self._first_ups_over = False
-        self._has_statistics = False
-        self._pre_policy: tuple[float, float] | None = None
-        """When routes before the inbound policy came first and last, until one after it comes."""
-        self._has_post_policy = self._only_pre_policy = False
-
-    @property
-    def is_initiated(self) -> bool:
+        self._remembered = RouteMemory()
+        self._policy = InboundPolicy()
+        self.is_initiated = False
         """Whether the router has said who it is (RFC 7854 section 4.3)."""
-        return self._initiated is not None
+        self._first_ups_by: float | None = None
+        """When the sessions that are up are due; ``None`` before that is known, and once it is over."""
+        self._has_statistics = False
+        self._ended: str | None = None
 
     def memory(self) -> bytes:
         """Return what another stream must take to read on from here."""
@@ -257,7 +167,7 @@ class RouterStream:
     def _take_message(self, kind: int, body: bytes, time: float, taken: Taken) -> str | None:
         """Add what a message says; return why the connection ends, if it does."""
         try:
-            if self._initiated is None:
+            if not self.is_initiated:
                 if kind != Kind.INITIATION:
                     return "the first message is not an Initiation (RFC 7854 section 4.3)"
             elif kind == Kind.ROUTE_MONITORING:
@@ -281,10 +191,7 @@ class RouterStream:
         session = self._sessions.get(peer.key)
         if session is None:
             return
-        if peer.rib is Rib.IN_POST:
-            self._has_post_policy, self._only_pre_policy, self._pre_policy = True, False, None
-        elif peer.rib is Rib.IN_PRE and not (self._has_post_policy or self._only_pre_policy):
-            self._pre_policy = (self._pre_policy or (time, time))[0], time
+        self._policy.note(peer.rib, time)
         feeds = session.by_rib.get(peer.rib)
         if feeds is None or session.has_path_ids(peer.rib):
             return
@@ -321,8 +228,8 @@ class RouterStream:
     def _take(self, message: Message, time: float, taken: Taken) -> None:
         match message:
             case Initiation():
-                if self._initiated is None:
-                    self._initiated = time
+                if not self.is_initiated:
+                    self.is_initiated, self._first_ups_by = True, time + FIRST_PEER_UPS_SECONDS
                     taken.events.append(ProcessUp(time, self.process))
             case PeerUp(peer=peer) if peer.rib is not Rib.LOCAL:  # its own table is no session (RFC 9069)
                 self._take_peer_up(message, time, taken)
@@ -339,7 +246,7 @@ class RouterStream:
         key = up.peer.key
         session = self._sessions.get(key)
         if session is not None:
-            if session.identity == _identity(up):
+            if session.is_of(up):
                 return  # routers that report several tables of a session report it once for each
             taken.events.extend(
                 self._end(key, "the router reports another session with the same neighbor", time)
@@ -359,7 +266,7 @@ class RouterStream:
         if len(self._sessions) >= MAX_PEERS:
             taken.rejected.append(Rejected(RejectReason.TOO_MANY_PEERS, f"more than {MAX_PEERS} sessions"))
             return
-        session = self._sessions[key] = _Session(up, feeds, time)
+        session = self._sessions[key] = Session(up, feeds, time)
         for (rib, _), name in feeds.items():
             others = self._up.setdefault(name, set())
             if not others:
@@ -370,7 +277,7 @@ class RouterStream:
                 taken.events.append(
                     RoutesUnreadable(time, name, "its session has negotiated ADD-PATH (RFC 7911)")
                 )
-            elif self._only_pre_policy and rib is Rib.IN_POST:
+            elif self._policy.only_before and rib is Rib.IN_POST:
                 taken.events.append(RoutesUnreadable(time, name, ONLY_PRE_POLICY))
 
     def _is_ambiguous(self, key: SessionKey, feeds: Feeds) -> bool:
@@ -400,9 +307,7 @@ class RouterStream:
         """Forget a session; ``still_up``: it is only no longer reported."""
         session = self._sessions.pop(key)
         self._peer_ups.pop(key, None)
-        self._forget_counted(session)
-        held, session.held = session.held, None
-        self._held -= sum(map(len, (held or {}).values()))
+        held = self._remembered.forget(session)
         for name in session.feeds.values():
             others = self._up[name]
             others.discard(key)
@@ -411,14 +316,16 @@ class RouterStream:
                     SessionSilent(time, name, reason) if still_up else SessionDown(time, name, reason, cause)
                 )
             elif held is None:
-                yield MessagesLost(time, name, 0, f"of a session with more than {MAX_HELD_ROUTES} routes")
+                yield MessagesLost(
+                    time, name, 0, f"of a session with more than {reported.MAX_HELD_ROUTES} routes"
+                )
             elif routes := held.get(name):
                 yield Update(time, name, (), tuple(sorted(routes)))
 
     # Routes --------------------------------------------------------------------------------------------
 
     def _take_update(
-        self, session: _Session, message: RouteMonitoring, codec: Codec, time: float, taken: Taken
+        self, session: Session, message: RouteMonitoring, codec: Codec, time: float, taken: Taken
     ) -> None:
         peer, feeds = message.peer, session.by_rib[message.peer.rib]
         try:
@@ -429,7 +336,7 @@ class RouterStream:
             taken.events.extend(MessagesLost(time, name, 1, why) for name in feeds.values())
             return
         if peer.rib is Rib.IN_POST:
-            self._count(session, read)
+            self._remembered.count(session, read)
         if read.repaired is not None:
             taken.malformed.extend(_malformed(read, feeds))
         for family, name in feeds.items():
@@ -455,7 +362,7 @@ class RouterStream:
         return True
 
     def _events(
-        self, session: _Session, of: tuple[Rib, Family], name: str, read: Read, time: float
+        self, session: Session, of: tuple[Rib, Family], name: str, read: Read, time: float
     ) -> Iterator[Event]:
         """Yield what an UPDATE says of one feed."""
         family = of[1]
@@ -463,7 +370,7 @@ class RouterStream:
             if read.end_of_rib == family:
                 session.ends.add(of)
                 if session.ends.issuperset(session.feeds):
-                    self._forget_counted(session)  # nothing is left to find out by it
+                    self._remembered.forget_counted(session)  # nothing is left to find out by it
                 yield from self._first_dump_over(of, name, time)
             return
         announced = tuple([route for route in read.announced if route.prefix.family == family])
@@ -471,47 +378,9 @@ class RouterStream:
         if (interest := self._interest(name)) is not None:
             interest.note(announced)
         if name in self._shared:
-            announced, withdrawn = self._marked(session, name, announced, withdrawn)
+            announced, withdrawn = self._remembered.mark(session, name, announced, withdrawn)
         if announced or withdrawn:
             yield Update(time, name, announced, withdrawn)
-
-    def _marked(
-        self,
-        session: _Session,
-        name: str,
-        announced: tuple[Route, ...],
-        withdrawn: tuple[RouteKey, ...],
-    ) -> tuple[tuple[Route, ...], tuple[RouteKey, ...]]:
-        """Tell the routes of one session from those of the others that are part of the same feed, and remember them."""
-        routes = tuple(msgspec.structs.replace(route, path_id=session.path_id) for route in announced)
-        keys = tuple((prefix, session.path_id) for prefix, _ in withdrawn)
-        if session.held is not None:
-            held = session.held.setdefault(name, set())
-            before = len(held)
-            held.difference_update(keys)
-            held.update(route.key for route in routes)
-            self._held += len(held) - before
-            if self._held > MAX_HELD_ROUTES:
-                self._held -= sum(map(len, session.held.values()))
-                session.held = None
-        return routes, keys
-
-    def _count(self, session: _Session, read: Read) -> None:
-        """Count the routes of a session's first dump."""
-        if session.counted is None:
-            return
-        for family, counted in session.counted.items():
-            before = len(counted)
-            if read.withdrawn:
-                counted.difference_update(read.withdrawn)
-            counted.update([route.key for route in read.announced if route.prefix.family == family])
-            self._counted += len(counted) - before
-        if self._counted > MAX_COUNTED_ROUTES:
-            self._forget_counted(session)
-
-    def _forget_counted(self, session: _Session) -> None:
-        self._counted -= sum(map(len, (session.counted or {}).values()))
-        session.counted = None
 
     def _first_dump_over(self, of: tuple[Rib, Family], name: str, time: float) -> Iterator[Event]:
         """Yield the end of a feed's first dump once it is the end for all of its sessions."""
@@ -530,8 +399,8 @@ class RouterStream:
         session.reported, session.is_silent = time, False
         for name in session.feeds.values():
             yield Alive(time, name)
-        if session.counted is not None and _is_complete(session.counted, message):
-            self._forget_counted(session)
+        if session.has_all(message):
+            self._remembered.forget_counted(session)
             for of, name in session.feeds.items():
                 if of[0] is Rib.IN_POST and of not in session.ends:
                     session.ends.add(of)
@@ -545,26 +414,18 @@ class RouterStream:
             session.reported + self._within for session in self._sessions.values() if not session.is_silent
         ]
         times = times if self._has_statistics else []
-        if self._initiated is not None and not self._first_ups_over:
-            times.append(self._initiated + FIRST_PEER_UPS_SECONDS)
-        if self._pre_policy is not None:
-            times.append(_post_policy_by(*self._pre_policy))
-        return min(times, default=None)
+        others = (self._first_ups_by, self._policy.due())
+        return min((*times, *(time for time in others if time is not None)), default=None)
 
     def late(self, now: float) -> list[Event]:
         """Return what it means that nothing more has been read until ``now``."""
         events: list[Event] = []
-        if (
-            self._initiated is not None
-            and not self._first_ups_over
-            and now >= self._initiated + FIRST_PEER_UPS_SECONDS
-        ):
-            self._first_ups_over = True
+        if self._first_ups_by is not None and now >= self._first_ups_by:
+            self._first_ups_by = None
             events += self._never_up(now)
         if self._has_statistics:
             events += self._silent(now)
-        if self._pre_policy is not None and now >= _post_policy_by(*self._pre_policy):
-            self._pre_policy, self._only_pre_policy = None, True
+        if self._policy.late(now):
             events += self._without_post_policy(now)
         return events
 
@@ -596,10 +457,6 @@ class RouterStream:
                         )
 
 
-def _post_policy_by(first: float, last: float) -> float:
-    return min(last + POST_POLICY_WITHIN_SECONDS[0], first + POST_POLICY_WITHIN_SECONDS[1])
-
-
 def _malformed(read: Read, feeds: Mapping[Family, str]) -> Iterator[Malformed]:
     """Yield what was malformed in an UPDATE, once: of the feed of its routes, where there are any."""
     for family, name in feeds.items():
@@ -607,19 +464,6 @@ def _malformed(read: Read, feeds: Mapping[Family, str]) -> Iterator[Malformed]:
         if found is not None and (found.prefix is None or found.prefix.family == family):
             yield found
             return
-
-
-def _is_complete(routes: Mapping[Family, set[RouteKey]], reported: Statistics) -> bool:
-    """Return whether as many routes came as the router says it has. RFC 7854 section 4.8, types 7 and 9.
-
-    A router that counts routes which its own policy rejects reports more: then the number says nothing.
-    """
-    if reported.routes_in is not None:
-        return reported.routes_in == sum(map(len, routes.values()))
-    by_family = reported.routes_in_by_family
-    return bool(by_family) and all(
-        count == len(routes.get(family, ())) for family, count in by_family.items()
-    )
 
 
 def _kind_name(kind: int) -> str:

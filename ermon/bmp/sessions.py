@@ -2,10 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import msgspec
+
 from ermon.bmp.messages import Rib, SessionKey
-from ermon.bmp.router import Monitored
 from ermon.model.inventory import Config, Feed, View
 from ermon.model.prefixes import Address, Family, parse_address
+
+Feeds = Mapping[tuple[Rib, Family], str]
+"""The feeds that are made of one session, by what they are made of."""
+
+
+class Monitored(msgspec.Struct, frozen=True):
+    """Which sessions of a router are feeds."""
+
+    by_session: Mapping[SessionKey, Feeds] = {}
+    by_address: Mapping[Address, Feeds] = {}
+    """Of sessions that are not among ``by_session``: by the neighbor's address, in whichever VRF."""
+    by_asn: Mapping[int, Feeds] = {}
+    """Of all others: by the neighbor's ASN. One feed may be made of several of them."""
+
+    def feeds_of(self, key: SessionKey, asn: int) -> Feeds:
+        found = self.by_session.get(key)
+        if found is None:
+            found = self.by_address.get(key.peer)
+        return self.by_asn.get(asn, {}) if found is None else found
+
+    def names(self) -> frozenset[str]:
+        """Return the names of all feeds."""
+        every = (*self.by_session.values(), *self.by_address.values(), *self.by_asn.values())
+        return frozenset(name for feeds in every for name in feeds.values())
+
+    def shared(self) -> frozenset[str]:
+        """Return the names of the feeds that several sessions may be part of."""
+        seen: set[str] = set()
+        shared = {name for feeds in self.by_asn.values() for name in feeds.values()}
+        for feeds in (*self.by_session.values(), *self.by_address.values()):
+            shared |= seen.intersection(feeds.values())
+            seen.update(feeds.values())
+        return frozenset(shared)
 
 
 def monitored(config: Config, router: str) -> Monitored:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ermon.bmp.router import Monitored, RouterStream
+from ermon.bmp.router import RouterStream
+from ermon.bmp.sessions import Monitored
 from ermon.model.events import EndOfRib, SessionUp, Uninteresting, Update
 from tests.bench.bmp import PROVIDER, stream
 from tests.bench.bmp.__main__ import main

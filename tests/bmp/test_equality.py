@@ -19,7 +19,8 @@ from ermon.bgp.attributes import Repair
 from ermon.bgp.malformed import Malformed
 from ermon.bgp.update import Codec, Read, split_update
 from ermon.bmp.messages import Rib, SessionKey
-from ermon.bmp.router import Monitored, RouterStream
+from ermon.bmp.router import RouterStream
+from ermon.bmp.sessions import Monitored
 from ermon.config.load import load_config
 from ermon.exabgp.decode import Decoder
 from ermon.exabgp.lines import Addresses, Line, Neighbor, RawUpdates

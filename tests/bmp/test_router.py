@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from ermon.bgp.attributes import RepairKind
 from ermon.bgp.malformed import Malformed
 from ermon.bmp.messages import Framer, Rib, SessionKey
-from ermon.bmp.router import ONLY_PRE_POLICY, Feeds, Monitored, Rejected, RejectReason, RouterStream
+from ermon.bmp.policy import ONLY_PRE_POLICY
+from ermon.bmp.router import Rejected, RejectReason, RouterStream
+from ermon.bmp.sessions import Feeds, Monitored
 from ermon.model.events import (
     Alive,
     DownCause,
@@ -613,7 +615,7 @@ def test_sessions_are_kept_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_routes_of_first_dumps_are_counted_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond it, the router's number says nothing any more; End-of-RIB does."""
-    monkeypatch.setattr("ermon.bmp.router.MAX_COUNTED_ROUTES", 3)
+    monkeypatch.setattr("ermon.bmp.reported.MAX_COUNTED_ROUTES", 3)
     announced = [
         router.route_monitoring(announcement(f"192.0.2.{64 * at}/26", next_hop="203.0.113.2"))
         for at in range(4)
@@ -630,7 +632,7 @@ def test_routes_of_first_dumps_are_counted_up_to_a_limit(monkeypatch: pytest.Mon
 
 def test_routes_of_several_sessions_are_remembered_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where they are one feed and one of them ends, what it had announced is unknown then: all has to be sent again."""
-    monkeypatch.setattr("ermon.bmp.router.MAX_HELD_ROUTES", 1)
+    monkeypatch.setattr("ermon.bmp.reported.MAX_HELD_ROUTES", 1)
     one, other = (router.peer_header(f"192.0.2.{host}", asn=64510) for host in (1, 2))
     posted = router.peer_header("192.0.2.1", asn=64510, flags=router.POST_POLICY)
     routes = [

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from random import Random
 from unittest.mock import patch
 
 import msgspec
 
-from ermon.bmp import messages
+from ermon.bmp import messages, reported
 from ermon.bmp import router as bmp
 from ermon.bmp.messages import Rib, SessionKey
-from ermon.bmp.router import Monitored, RouterStream, Taken
-from ermon.bmp.sessions import monitored
+from ermon.bmp.router import RouterStream, Taken
+from ermon.bmp.sessions import Monitored, monitored
 from ermon.config.load import load_config
 from ermon.core.monitor import Monitor
 from ermon.core.status import collect
@@ -47,8 +47,10 @@ def monitored_sessions() -> Monitored:
 
 def reports(random: Random) -> None:
     """Streams of real and of hostile routers, broken and in pieces."""
-    few = {"MAX_PEERS": 3, "MAX_COUNTED_ROUTES": 4, "MAX_HELD_ROUTES": 2}
-    with patch.multiple(bmp, **few) if random.random() < 0.5 else nullcontext():
+    with ExitStack() as limits:
+        if random.random() < 0.5:
+            limits.enter_context(patch.object(bmp, "MAX_PEERS", 3))
+            limits.enter_context(patch.multiple(reported, MAX_COUNTED_ROUTES=4, MAX_HELD_ROUTES=2))
         _take_reports(random)
 
 
@@ -89,10 +91,12 @@ def check_kept(of: RouterStream) -> None:
     assert len(sessions) <= bmp.MAX_PEERS
     assert of._peer_ups.keys() == of._sessions.keys()
     assert all(len(up) <= 62 + 2 * messages.MAX_OPEN_OCTETS for up in of._peer_ups.values())
-    assert of._counted == sum(len(keys) for each in sessions for keys in (each.counted or {}).values())
-    assert of._held == sum(len(keys) for each in sessions for keys in (each.held or {}).values())
-    assert of._counted <= bmp.MAX_COUNTED_ROUTES
-    assert of._held <= bmp.MAX_HELD_ROUTES
+    assert of._remembered.counted == sum(
+        len(keys) for each in sessions for keys in (each.counted or {}).values()
+    )
+    assert of._remembered.held == sum(len(keys) for each in sessions for keys in (each.held or {}).values())
+    assert of._remembered.counted <= reported.MAX_COUNTED_ROUTES
+    assert of._remembered.held <= reported.MAX_HELD_ROUTES
     assert of._last_words.keys() <= of._monitored.names()
     assert len(of._framer._held) <= messages.MAX_MESSAGE_OCTETS
     assert {key for keys in of._up.values() for key in keys} == of._sessions.keys()
