@@ -241,14 +241,12 @@ class BmpListener:
 
     def close(self, router: str, number: int, reason: str) -> None:
         """End a connection, if it is still there; ``Closed`` follows."""
-        connection = self._connections.get(router)
-        if connection is not None and connection.number == number:
+        if (connection := self._numbered(router, number)) is not None:
             connection.close(reason)
 
     def initiated(self, router: str, number: int) -> None:
         """Let a connection be: its first message was an Initiation."""
-        connection = self._connections.get(router)
-        if connection is not None and connection.number == number:
+        if (connection := self._numbered(router, number)) is not None:
             connection.initiated()
 
     async def level(self, router: str) -> None:
@@ -269,10 +267,14 @@ class BmpListener:
         received = waiting.popleft()
         if waiting:
             self._waiting[router] = waiting  # behind all others
-        connection = self._connections.get(router)
-        if connection is not None and connection.number == _number_of(received):
+        if (connection := self._numbered(router, _number_of(received))) is not None:
             connection.handed_out(received)
         return received
+
+    def _numbered(self, router: str, number: int | None) -> _Connection | None:
+        """Return a router's connection if it is the one of that number, and not a later one."""
+        connection = self._connections.get(router)
+        return connection if connection is not None and connection.number == number else None
 
 
 def _number_of(received: Received) -> int | None:

@@ -25,6 +25,7 @@ from ermon.core.timeline import Timeline
 from ermon.daemon.changes import PublishedLists, Reloader
 from ermon.daemon.clock import SteadyClock
 from ermon.daemon.driver import Driver, counting, handing_out, keeping_drains, logging, remembering, showing
+from ermon.daemon.intake import Intake
 from ermon.daemon.logs import log_notes
 from ermon.daemon.memory import keep_memory_private
 from ermon.daemon.service import Service, StartError
@@ -189,34 +190,30 @@ class Parts:
         return driver
 
     @cached_property
+    def intake(self) -> Intake:
+        return Intake(
+            self.telemetry,
+            self.recorder,
+            self._clock,
+            self.driver.turn,
+            apply=self.monitor.apply,
+            advance=self.driver.advance,
+            interest=self.monitor.interest,
+        )
+
+    @cached_property
     def supervisor(self) -> FeedSupervisor:
         return FeedSupervisor(
             self._config,
             self._secrets.md5,
-            self.telemetry,
+            self.intake,
             runtime=self._options.runtime,
             buffer_limit=self._options.relay_buffer_limit,
-            apply=self.monitor.apply,
-            advance=self.driver.advance,
-            interest=self.monitor.interest,
-            turn=self.driver.turn,
-            recorder=self.recorder,
-            clock=self._clock,
         )
 
     @cached_property
     def stations(self) -> Stations:
-        return Stations(
-            self._config,
-            self._secrets.bmp,
-            self.telemetry,
-            apply=self.monitor.apply,
-            advance=self.driver.advance,
-            interest=self.monitor.interest,
-            turn=self.driver.turn,
-            recorder=self.recorder,
-            clock=self._clock,
-        )
+        return Stations(self._config, self._secrets.bmp, self.intake)
 
     @cached_property
     def lists(self) -> PublishedLists:

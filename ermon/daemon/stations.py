@@ -7,23 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import structlog
 from msgspec import structs
 
-from ermon.aio.slices import list_in_slices
-from ermon.bgp.interest import Interest
+from ermon.aio.slices import in_slices
 from ermon.bmp.listen import BmpListener, BmpListenError, Closed, Mark, Octets, Opened
 from ermon.bmp.router import Rejected, RouterStream
 from ermon.bmp.sessions import monitored
-from ermon.daemon.clock import SteadyClock
+from ermon.daemon.intake import Intake
 from ermon.daemon.malformed import MalformedUpdates
 from ermon.daemon.sparing import Sparing
-from ermon.metrics.process import Telemetry
 from ermon.model.events import Event, FeedRequest, ProcessDown, ProcessUp, SessionDown, SessionUp
 from ermon.model.inventory import Config, bmp_connection
-from ermon.recording.recorder import Recorder
 
 LOGGED_EVERY_SECONDS = 10.0
 """Of what is rejected or refused, one of each kind is logged in this time. All are counted."""
@@ -39,36 +36,18 @@ RECONNECT_SECONDS = 300.0
 
 
 class Stations:
-    """Hands every event to ``apply``, and calls ``advance`` when what has arrived is read."""
+    """Takes the BMP connections of routers, and turns what comes on them into events."""
 
-    def __init__(
-        self,
-        config: Config,
-        keys: Mapping[str, str],
-        telemetry: Telemetry,
-        *,
-        apply: Callable[[Event], None],
-        advance: Callable[[float | None], None],
-        interest: Callable[[str], Interest | None],
-        turn: asyncio.Lock,
-        recorder: Recorder,
-        clock: SteadyClock,
-    ) -> None:
+    def __init__(self, config: Config, keys: Mapping[str, str], intake: Intake) -> None:
         self._config = config
         self._keys = dict(keys)
-        self._telemetry = telemetry
-        self._apply_event = apply
-        self._advance = advance
-        self._interest = interest
-        self._turn = turn
-        self._recorder = recorder
-        self._clock = clock
+        self._intake = intake
         self._listener = BmpListener(self._refused)
         self._streams: dict[str, tuple[int, RouterStream]] = {}
         """By router that is connected: the number of the connection, and what reads it."""
         self._closed_at: dict[str, float] = {}
         """By router: when its connection was last closed to have everything sent again."""
-        self._malformed = MalformedUpdates(telemetry)
+        self._malformed = MalformedUpdates(intake.telemetry)
         self._rejected_logged = Sparing(LOGGED_EVERY_SECONDS)
         self._refused_logged = Sparing(LOGGED_EVERY_SECONDS, MAX_REFUSED_LOGGED)
         self._changes_logged: dict[str, Sparing] = {}
@@ -98,11 +77,11 @@ class Stations:
                 return
 
     def _cannot_listen(self, problem: str) -> None:
-        now = self._clock.now()
+        now = self._intake.clock.now()
         for router in self._config.bmp:
             if (connection := bmp_connection(router)) in self._config.connections:
                 self._note((ProcessDown(now, connection, problem),), router)
-        self._advance(now)
+        self._intake.advance(now)
 
     def end(self) -> None:
         """Take in nothing more: the end of the connections is wanted."""
@@ -142,7 +121,7 @@ class Stations:
                     case Octets(router, number, data):
                         await self._take(router, number, data)
                     case Closed(router, number, reason):
-                        async with self._turn:
+                        async with self._intake.turn:
                             self._ended(router, number, reason)
                 self._changed.set()
 
@@ -151,7 +130,7 @@ class Stations:
     def ask(self, request: FeedRequest) -> None:
         """Have a router send everything again: only another connection does that (RFC 7854 has no other way)."""
         router = self._config.feeds[request.feed].router or ""
-        now = self._clock.now()
+        now = self._intake.clock.now()
         if (
             router in self._streams
             and now >= self._closed_at.get(router, now - RECONNECT_SECONDS) + RECONNECT_SECONDS
@@ -172,7 +151,7 @@ class Stations:
     # Reading -------------------------------------------------------------------------------------------
 
     def _opened(self, router: str, number: int) -> None:
-        now, bmp = self._clock.now(), self._config.collector.bmp
+        now, bmp = self._intake.clock.now(), self._config.collector.bmp
         if bmp is None or router not in self._config.bmp:
             return  # a reload has removed it meanwhile, and its connection is closed
         if self._may_log(router):
@@ -182,31 +161,36 @@ class Stations:
             monitored(self._config, router),
             statistics_within=bmp.stats_within,
             max_octets=bmp.max_message,
-            interest=self._interest,
+            interest=self._intake.interest,
         )
         self._streams[router] = number, stream
-        self._recorder.connected(router, now)
+        self._intake.recorder.connected(router, now)
+
+    def _stream(self, router: str, number: int) -> RouterStream | None:
+        """Return what reads a connection, unless it was closed meanwhile."""
+        known, stream = self._streams.get(router, (0, None))
+        return stream if known == number else None
 
     async def _take(self, router: str, number: int, data: bytes) -> None:
-        known, stream = self._streams.get(router, (0, None))
-        if stream is None or known != number:
-            return  # it was closed meanwhile
-        self._clock.look()
-        async with self._turn:
-            await list_in_slices(self._read(router, number, stream, data))
-            self._advance(None)
+        stream = self._stream(router, number)
+        if stream is None:
+            return
+        self._intake.clock.look()
+        async with self._intake.turn:
+            await in_slices(self._read(router, number, stream, data))
+            self._intake.advance(None)
         await asyncio.sleep(0)
 
     def _read(self, router: str, number: int, stream: RouterStream, data: bytes) -> Iterator[None]:
-        now = self._clock.now()
-        self._recorder.reported(router, data, now)
+        now = self._intake.clock.now()
+        self._intake.recorder.reported(router, data, now)
         taken = stream.take(data, now)
         for event in taken.events:
             if isinstance(event, ProcessUp):
                 self._listener.initiated(router, number)
             self._apply(event, router)
             yield
-        self._telemetry.bmp(router, up=stream.is_initiated, messages=taken.messages)
+        self._intake.telemetry.bmp(router, up=stream.is_initiated, messages=taken.messages)
         for rejected in taken.rejected:
             self._reject(router, rejected)
         for malformed in taken.malformed:
@@ -215,22 +199,21 @@ class Stations:
             self._listener.close(router, number, taken.ended)
 
     def _ended(self, router: str, number: int, reason: str) -> None:
-        known, stream = self._streams.get(router, (0, None))
-        if stream is None or known != number:
+        if self._stream(router, number) is None:
             return
         del self._streams[router]
         if self._may_log(router):
             self._log.warning("BMP connection ended", router=router, reason=reason)
-        self._telemetry.bmp(router, up=False, messages=0)
-        now = self._clock.now()
+        self._intake.telemetry.bmp(router, up=False, messages=0)
+        now = self._intake.clock.now()
         self._note((ProcessDown(now, bmp_connection(router), reason),), router)
-        self._advance(now)
+        self._intake.advance(now)
 
     async def _keep_time(self, group: asyncio.TaskGroup) -> None:
         """Take in what it means that a router says nothing for long."""
         while True:
             self._changed.clear()
-            now, wait = self._clock.now(), None
+            now, wait = self._intake.clock.now(), None
             for router, (number, stream) in self._streams.items():
                 due = stream.due()
                 if due is None or router in self._late:
@@ -248,19 +231,19 @@ class Stations:
     async def _take_late(self, router: str, number: int, asked: float) -> None:
         """Take in what was overdue when it was asked for; what had arrived by then comes first."""
         await self.level(router)
-        async with self._turn:
-            known, stream = self._streams.get(router, (0, None))
-            if stream is not None and known == number and not self._ending:
-                now = self._clock.now()
+        async with self._intake.turn:
+            stream = self._stream(router, number)
+            if stream is not None and not self._ending:
+                now = self._intake.clock.now()
                 self._note((structs.replace(event, time=now) for event in stream.late(asked)), router)
-                self._advance(now)
+                self._intake.advance(now)
         self._late.discard(router)
         self._changed.set()
 
     def _note(self, events: Iterable[Event], router: str) -> None:
         """Take in what no octets said."""
         for event in events:
-            self._recorder.event(event)
+            self._intake.recorder.event(event)
             self._apply(event, router)
 
     def _apply(self, event: Event, router: str) -> None:
@@ -271,24 +254,24 @@ class Stations:
                 self._log.info("session down", feed=feed, reason=reason)
             case _:
                 pass
-        self._apply_event(event)
+        self._intake.apply(event)
 
     def _may_log(self, router: str) -> bool:
         """Return whether another beginning or end of a router's may be logged: it can report any number."""
         self._changes += 1
         logged = self._changes_logged.setdefault(router, Sparing(LOGGED_EVERY_SECONDS, MAX_CHANGES_LOGGED))
-        return logged.passes(self._changes, self._clock.now())
+        return logged.passes(self._changes, self._intake.clock.now())
 
     def _reject(self, router: str, rejected: Rejected) -> None:
-        self._telemetry.bmp_rejected(router, rejected.reason)
-        if self._rejected_logged.passes((router, rejected.reason), self._clock.now()):
+        self._intake.telemetry.bmp_rejected(router, rejected.reason)
+        if self._rejected_logged.passes((router, rejected.reason), self._intake.clock.now()):
             self._log.warning(
                 "BMP message rejected", router=router, reason=str(rejected.reason), detail=rejected.detail
             )
 
     def _refused(self, local: str, peer: str) -> None:
-        self._telemetry.refused("bmp", 1)
-        if self._refused_logged.passes(peer, self._clock.now()):
+        self._intake.telemetry.refused("bmp", 1)
+        if self._refused_logged.passes(peer, self._intake.clock.now()):
             self._log.warning(
                 "BMP connection refused",
                 address=local,

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import structlog
 from msgspec import structs
 
 from ermon.aio.slices import Slice, give_way
-from ermon.bgp.interest import Interest
 from ermon.checks.sight import stranger_text
-from ermon.daemon.clock import SteadyClock
+from ermon.daemon.intake import Intake
 from ermon.daemon.malformed import MalformedUpdates
 from ermon.daemon.sparing import Sparing
 from ermon.daemon.systemd import Sign
@@ -28,7 +27,6 @@ from ermon.exabgp.decode import Decoder, DecoderMemory, Rejected, reject_control
 from ermon.exabgp.process import ExaBGP, Reload
 from ermon.exabgp.raw import RawState
 from ermon.exabgp.reasons import UNREADABLE
-from ermon.metrics.process import Telemetry
 from ermon.model.events import (
     ConnectionsRefused,
     Event,
@@ -42,7 +40,6 @@ from ermon.model.events import (
     SessionUp,
 )
 from ermon.model.inventory import Config
-from ermon.recording.recorder import Recorder
 
 BEHIND_SECONDS = 1.0
 """A process whose last line was this old when ermon read it is behind: what ermon notices between its lines gets the
@@ -63,46 +60,31 @@ class AddressError(Exception):
 
 
 class FeedSupervisor:
-    """Manages the ExaBGP processes, and turns their output into events.
-
-    It passes every event to ``apply``, and calls ``advance`` after a batch of them: with the time, or with ``None`` if
-    no time may pass beyond that of the events.
-    """
+    """Manages the ExaBGP processes, and turns their output into events."""
 
     def __init__(
         self,
         config: Config,
         passwords: Mapping[str, str],
-        telemetry: Telemetry,
+        intake: Intake,
         *,
         runtime: Path,
         buffer_limit: int,
-        apply: Callable[[Event], None],
-        advance: Callable[[float | None], None],
-        interest: Callable[[str], Interest | None],
-        turn: asyncio.Lock,
-        recorder: Recorder,
-        clock: SteadyClock,
     ) -> None:
         self._config = config
         self._passwords = dict(passwords)
-        self._telemetry = telemetry
-        self._apply_event = apply
-        self._advance = advance
-        self._turn = turn
+        self._intake = intake
         self._behind = asyncio.Lock()
         """Held by the process that waits for its turn with more lines than fit in a slice: one at a time, so that a process
         with a single line waits for one of these and not for all.
         """
-        self._recorder = recorder
-        self._clock = clock
         self._runtime = runtime
         self._buffer_limit = buffer_limit
-        self._decoder = Decoder(config.exabgp_feeds, interest=interest)
+        self._decoder = Decoder(config.exabgp_feeds, interest=intake.interest)
         self._processes: dict[str, ExaBGP] = {}
         self._readers: dict[str, asyncio.Task[None]] = {}
         self._rejections = Sparing(REJECTIONS_LOGGED_EVERY_SECONDS)
-        self._malformed = MalformedUpdates(telemetry)
+        self._malformed = MalformedUpdates(intake.telemetry)
         self._strangers = Sparing(STRANGERS_LOGGED_EVERY_SECONDS, MAX_STRANGERS_LOGGED)
         self._ended: dict[str, str] = {}
         """The reason of each process's last end."""
@@ -189,7 +171,7 @@ class FeedSupervisor:
             self._passwords,
             self._runtime,
             buffer_limit=self._buffer_limit,
-            clock_anchor=self._clock.anchor,
+            clock_anchor=self._intake.clock.anchor,
         )
         await process.start()
         self._processes[name] = process
@@ -263,15 +245,15 @@ class FeedSupervisor:
             if isinstance(message, channel.Lines):
                 await self._take_lines(process.name, message.lines)
                 continue
-            async with self._turn:
+            async with self._intake.turn:
                 self._take_control(process, message)
 
     def _take_control(self, process: ExaBGP, message: channel.Control) -> None:
-        now = self._clock.now()
+        now = self._intake.clock.now()
         match message:
             case channel.Started(pid):
                 self._note_start(process, pid)
-                self._recorder.started(process.name, pid, now)
+                self._intake.recorder.started(process.name, pid, now)
                 self._decoder.process_started(process.name, pid)
                 self._apply_own(ProcessUp(now, process.name))
             case channel.Silent(reason):
@@ -292,15 +274,15 @@ class FeedSupervisor:
                 self._lose(process, "ermon's relay stopped", self._time_in(process.name, now))
             case channel.Unreadable(line):
                 self._reject(reject_control(line))
-        self._telemetry.process(
+        self._intake.telemetry.process(
             process.name, up=process.up, restarts=process.restarts, dropped=process.relay_dropped
         )
-        self._advance(now)
+        self._intake.advance(now)
 
     def _note_start(self, process: ExaBGP, pid: int) -> None:
         missing = process.missing_of_box
-        self._telemetry.confined(process.name, missing)
-        self._telemetry.raw(process.name, process.raw)
+        self._intake.telemetry.confined(process.name, missing)
+        self._intake.telemetry.raw(process.name, process.raw)
         self._log.info(
             "exabgp started",
             process=process.name,
@@ -326,11 +308,11 @@ class FeedSupervisor:
 
     async def _take_lines(self, process: str, lines: list[bytes]) -> None:
         rest = deque(lines)
-        async with self._turn:
+        async with self._intake.turn:
             self._take_slice(process, rest)
         while rest:
             await give_way()
-            async with self._behind, self._turn:
+            async with self._behind, self._intake.turn:
                 self._take_slice(process, rest)
         await give_way()
 
@@ -338,31 +320,33 @@ class FeedSupervisor:
         """Apply lines until the slice is over, at least one. Lines differ much in their work, so a slice is limited by
         time and not by their number.
         """
-        self._clock.look()  # notice a clock step first: these lines may be from after it, or from long before
+        self._intake.clock.look()  # notice a clock step first: these lines may be from after it, or from long before
         current = Slice()
         while lines:
             said = self._take_line(process, lines.popleft())
             if said is not None:
-                self._heard[process] = said, self._clock.now() - said
+                self._heard[process] = said, self._intake.clock.now() - said
             if current.over():
                 break
-        self._advance(None)
+        self._intake.advance(None)
 
     def _take_line(self, process: str, line: bytes) -> float | None:
         """Apply a line; return the time of its last event, ``None`` if it has none."""
-        self._recorder.line(line)
+        self._intake.recorder.line(line)
         decoded = self._decoder.decode(line, process)
-        self._telemetry.line()
+        self._intake.telemetry.line()
         if decoded.rejected is not None:
             self._reject(decoded.rejected)
         for malformed in decoded.malformed:
-            self._malformed.note(malformed, self._clock.now())
+            self._malformed.note(malformed, self._intake.clock.now())
         if decoded.behind is not None:
-            self._telemetry.behind(*decoded.behind)
-        latest = self._clock.now() + CLOCK_TOLERANCE_SECONDS
+            self._intake.telemetry.behind(*decoded.behind)
+        latest = self._intake.clock.now() + CLOCK_TOLERANCE_SECONDS
         for event in decoded.events:
             # ExaBGP has the same clock. A line from the future would make the monitor's time run ahead.
-            self._apply(event if event.time <= latest else structs.replace(event, time=self._clock.now()))
+            self._apply(
+                event if event.time <= latest else structs.replace(event, time=self._intake.clock.now())
+            )
         exabgp = self._processes.get(process)  # a reload may be stopping it
         if decoded.answer is not None and exabgp is not None:
             exabgp.answer(decoded.answer)
@@ -370,30 +354,30 @@ class FeedSupervisor:
 
     def _apply_own(self, event: Event) -> None:
         """Record and apply an event that ExaBGP did not report."""
-        self._recorder.event(event)
+        self._intake.recorder.event(event)
         self._apply(event)
 
     def _apply(self, event: Event) -> None:
         match event:
             case SessionUp(feed=feed):
-                self._telemetry.behind(feed, 0.0)
+                self._intake.telemetry.behind(feed, 0.0)
                 self._log.info("session up", feed=feed)
             case SessionDown(feed=feed, reason=reason):
-                self._telemetry.behind(feed, 0.0)
+                self._intake.telemetry.behind(feed, 0.0)
                 log = self._log.warning if reason == UNREADABLE else self._log.info
                 log("session down", feed=feed, reason=reason)
             case ProcessDown(process=process):
                 for lost in self._config.exabgp_feeds.values():
                     if lost.process == process:
-                        self._telemetry.behind(lost.name, 0.0)
+                        self._intake.telemetry.behind(lost.name, 0.0)
             case ListeningJudged(local=local, problem=problem):
                 self._note_listening(local, problem)
             case ConnectionsRefused():
                 self._note_stranger(event)
             case _:
                 pass
-        self._apply_event(event)
-        self._telemetry.message(event.time)
+        self._intake.apply(event)
+        self._intake.telemetry.message(event.time)
 
     def _note_listening(self, local: str, problem: str | None) -> None:
         before = self._problems.pop(local, None)
@@ -408,9 +392,9 @@ class FeedSupervisor:
             self._log.error("cannot listen on address", address=local, feeds=feeds, reason=problem)
 
     def _note_stranger(self, event: ConnectionsRefused) -> None:
-        self._telemetry.refused("bgp", event.count)
+        self._intake.telemetry.refused("bgp", event.count)
         feeds = [feed for feed in self._config.exabgp_feeds.values() if feed.local == event.local]
-        if feeds and self._strangers.passes((event.local, event.peer), self._clock.now()):
+        if feeds and self._strangers.passes((event.local, event.peer), self._intake.clock.now()):
             self._log.warning(
                 "connection refused",
                 address=event.local,
@@ -436,8 +420,8 @@ class FeedSupervisor:
                 self._apply_own(MessagesLost(time, feed.name, 0, reason))
 
     def _reject(self, rejected: Rejected) -> None:
-        self._telemetry.rejected(rejected.reason)
-        if self._rejections.passes(rejected.reason, self._clock.now()):
+        self._intake.telemetry.rejected(rejected.reason)
+        if self._rejections.passes(rejected.reason, self._intake.clock.now()):
             self._log.warning(
                 "line rejected", reason=str(rejected.reason), detail=rejected.detail, line=rejected.line
             )

@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -15,9 +16,7 @@ from structlog.testing import capture_logs
 from ermon.bmp import listen
 from ermon.config.load import LoadedConfig, load_config
 from ermon.daemon import stations as daemon
-from ermon.daemon.clock import SteadyClock
 from ermon.daemon.stations import Stations
-from ermon.metrics.process import Telemetry
 from ermon.model.events import (
     DownCause,
     Event,
@@ -32,11 +31,11 @@ from ermon.model.events import (
     StatisticsBegan,
     Update,
 )
-from ermon.recording.recorder import Recorder
 from tests.bgp import announcement, free_port, notification
 from tests.bmp import router
 from tests.bmp.test_listen import ended
 from tests.bmp.test_router import malformed_update
+from tests.daemon.intake import make_intake
 
 PATIENCE = 30.0
 PROCESS, PRIMARY, SECONDARY = "bmp/edge-1", "edge-1/chicago/primary/ipv4", "edge-1/chicago/secondary/ipv4"
@@ -66,18 +65,13 @@ class Daemon:
         self.events: list[Event] = []
         self.advanced = asyncio.Event()
         loaded = self.load()
-        self.telemetry = Telemetry(loaded.config, source_age=lambda _: 0.0)
-        self.stations = Stations(
+        self.intake = make_intake(
             loaded.config,
-            {},
-            self.telemetry,
+            lambda: self.now,
             apply=self.events.append,
             advance=lambda _: self.advanced.set(),
-            interest=lambda _: None,
-            turn=asyncio.Lock(),
-            recorder=Recorder(),
-            clock=SteadyClock(lambda: self.now, lambda: self.now),
         )
+        self.stations = Stations(loaded.config, {}, self.intake)
 
     def load(self, secondary: str = "203.0.113.4/30") -> LoadedConfig:
         self.file.write_text(FILE.format(port=self.port, secondary=secondary))
@@ -209,7 +203,7 @@ async def test_malformed_attributes_are_counted_and_logged(ermon: Daemon) -> Non
     lines = [line for line in logged if line["event"] == "malformed update"]
     assert [(line["feed"], line["prefix"]) for line in lines] == [(PRIMARY, "192.0.2.0/24")]
     labels = {"feed": PRIMARY, "kind": "treat-as-withdraw"}
-    counted = ermon.telemetry.registry.get_sample_value("ermon_feed_malformed_updates_total", labels)
+    counted = ermon.intake.telemetry.registry.get_sample_value("ermon_feed_malformed_updates_total", labels)
     assert counted == 3
 
 
@@ -220,16 +214,44 @@ async def test_sessions_that_come_and_go_without_end_do_not_fill_the_log(ermon: 
     assert 0 < sum(line["event"].startswith("session ") for line in logged) <= daemon.MAX_CHANGES_LOGGED
 
 
-async def test_a_router_that_a_reload_removes_while_it_connects(ermon: Daemon) -> None:
+async def test_a_router_that_a_reload_removes_while_it_connects(
+    ermon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = ermon.load().config
     without = replace(config, bmp={}, collector=replace(config.collector, bmp=None))
-    turn = ermon.stations._turn
-    async with turn:  # as while a reload is going on
+    taking = asyncio.Event()
+    monkeypatch.setattr(ermon.intake.clock, "look", taking.set)
+    async with ermon.intake.turn:  # as while a reload is going on
         with ermon.connect() as first:
             first.send(router.initiation())
-            await asyncio.sleep(0.05)
+            await asyncio.wait_for(taking.wait(), PATIENCE)
             with ermon.connect():
+                assert await ended(first)  # the other one has replaced it
                 await ermon.stations.reconfigure(without, {})
+    await asyncio.wait_for(ermon.stations.level("edge-1"), PATIENCE)
+    assert ermon.stations.memory == {}
+
+
+async def test_a_router_that_connects_while_a_reload_removes_it(
+    ermon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = ermon.load().config
+    without = replace(config, bmp={}, collector=replace(config.collector, bmp=None))
+    note, configure, handed_out = ermon.stations._opened, ermon.stations._listener.configure, asyncio.Event()
+
+    def opened(router: str, number: int) -> None:
+        note(router, number)
+        handed_out.set()
+
+    async def configure_later(*given: Any) -> None:
+        await asyncio.wait_for(handed_out.wait(), PATIENCE)
+        await configure(*given)
+
+    monkeypatch.setattr(ermon.stations, "_opened", opened)
+    monkeypatch.setattr(ermon.stations._listener, "configure", configure_later)
+    with ermon.connect() as connection:
+        await ermon.stations.reconfigure(without, {})
+        assert await ended(connection)
     await asyncio.wait_for(ermon.stations.level("edge-1"), PATIENCE)
     assert ermon.stations.memory == {}
 

@@ -1,6 +1,5 @@
 """How the supervisor processes ExaBGP's lines."""
 
-import asyncio
 import json
 import struct
 from base64 import b64encode
@@ -10,7 +9,6 @@ import pytest
 from structlog.testing import capture_logs
 
 from ermon.config.load import load_config
-from ermon.daemon.clock import SteadyClock
 from ermon.daemon.malformed import LOGGED_EVERY_SECONDS
 from ermon.daemon.supervisor import (
     MAX_STRANGERS_LOGGED,
@@ -19,11 +17,10 @@ from ermon.daemon.supervisor import (
 )
 from ermon.exabgp.channel import RelayLost, Started, Unreadable
 from ermon.exabgp.raw import RawState
-from ermon.metrics.process import Telemetry
 from ermon.model.events import EndOfRib
-from ermon.recording.recorder import Recorder
 from tests import bgp
 from tests.bgp import end_of_rib
+from tests.daemon.intake import make_intake
 from tests.daemon.test_systemd import REFERENCE
 
 
@@ -44,15 +41,9 @@ def supervisor(tmp_path, time):
     supervisor = FeedSupervisor(
         config,
         {},
-        Telemetry(config, source_age=lambda _: 0.0),
+        make_intake(config, lambda: time.now, apply=events.append),
         runtime=tmp_path,
         buffer_limit=2**20,
-        apply=events.append,
-        advance=lambda _: None,
-        interest=lambda _: None,
-        turn=asyncio.Lock(),
-        recorder=Recorder(),
-        clock=SteadyClock(lambda: time.now, lambda: time.now),
     )
     supervisor.events = events
     return supervisor
@@ -146,7 +137,7 @@ def test_a_forged_line_of_the_relay_is_counted_and_logged_at_a_limited_rate(supe
     assert supervisor.events == []
     values = {
         sample.labels["reason"]: sample.value
-        for family in supervisor._telemetry.registry.collect()
+        for family in supervisor._intake.telemetry.registry.collect()
         for sample in family.samples
         if sample.name == "ermon_ingest_rejected_total"
     }
@@ -185,9 +176,9 @@ def test_an_untested_exabgp_is_logged(supervisor, state):
     assert [line["raw"] for line in logged if line["event"] == "exabgp started"] == [state is RawState.ON]
     untested = [line for line in logged if line["event"] == "exabgp decodes UPDATEs itself"]
     assert [line["log_level"] for line in untested] == ["warning"] * (state is RawState.UNTESTED)
-    assert supervisor._telemetry.registry.get_sample_value("ermon_exabgp_raw", {"process": "edges"}) == (
-        state is RawState.ON
-    )
+    assert supervisor._intake.telemetry.registry.get_sample_value(
+        "ermon_exabgp_raw", {"process": "edges"}
+    ) == (state is RawState.ON)
 
 
 def test_exabgp_is_informed_of_processed_and_lost_updates(supervisor, time):
@@ -226,7 +217,7 @@ def test_a_feed_whose_router_waits_is_behind_until_ermon_has_caught_up_or_the_se
 
     def behind():
         labels = {"feed": feed.name}
-        return supervisor._telemetry.registry.get_sample_value("ermon_feed_behind_seconds", labels)
+        return supervisor._intake.telemetry.registry.get_sample_value("ermon_feed_behind_seconds", labels)
 
     supervisor._take_line(name, raw_line(time, feed, end_of_rib("ipv4"), behind=70.2))
     assert behind() == 70.2
@@ -284,7 +275,7 @@ def test_malformed_updates_are_all_counted_and_logged_once_in_a_while_for_each_k
     assert all(line["remedy"] for line in logged)
     counted = {
         sample.labels["kind"]: sample.value
-        for family in supervisor._telemetry.registry.collect()
+        for family in supervisor._intake.telemetry.registry.collect()
         for sample in family.samples
         if sample.name == "ermon_feed_malformed_updates_total" and sample.labels["feed"] == feed.name
     }

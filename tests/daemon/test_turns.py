@@ -11,15 +11,13 @@ from hypothesis import strategies as st
 
 from ermon.aio import slices
 from ermon.config.load import load_config
-from ermon.daemon.clock import SteadyClock
 from ermon.daemon.supervisor import FeedSupervisor
 from ermon.exabgp.channel import Lines
 from ermon.exabgp.raw import RawState
-from ermon.metrics.process import Telemetry
 from ermon.model.events import Update
 from ermon.model.inventory import EDGES
-from ermon.recording.recorder import Recorder
 from tests.bgp import announcement
+from tests.daemon.intake import make_intake
 from tests.daemon.test_systemd import REFERENCE
 
 BULK, QUIET = "outside", "edge-1-isp-a"
@@ -60,15 +58,9 @@ def supervise(folder):
     supervisor = FeedSupervisor(
         config,
         {},
-        Telemetry(config, source_age=lambda _: 0.0),
+        make_intake(config, lambda: 1_000.0),
         runtime=folder,
         buffer_limit=2**20,
-        apply=lambda _: None,
-        advance=lambda _: None,
-        interest=lambda _: None,
-        turn=asyncio.Lock(),
-        recorder=Recorder(),
-        clock=SteadyClock(lambda: 1_000.0, lambda: 1_000.0),
     )
     for name in config.processes:
         supervisor._decoder.process_started(name, 7)
@@ -107,7 +99,7 @@ async def test_a_leak_is_read_before_the_rest_of_a_waiting_table(supervisor, siz
         if len(applied) == 10:
             leaks.set()
 
-    supervisor._apply_event = apply
+    supervisor._intake.apply = apply
     quiet = Process(EDGES, frames(supervisor, QUIET, 1), gate=leaks)
     await read(supervisor, Process(BULK, *messages), quiet)
     assert applied.count(BULK) == BACKLOG
@@ -144,7 +136,7 @@ async def test_findings_are_sent_while_a_table_is_read(supervisor):
         if len(applied) == 10:
             supervisor.sending = asyncio.create_task(send())
 
-    supervisor._apply_event = apply
+    supervisor._intake.apply = apply
     await read(supervisor, Process(BULK, frames(supervisor, BULK, BACKLOG)))
     assert len(applied) == BACKLOG
     assert sent_at == [10]
