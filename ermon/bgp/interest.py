@@ -27,10 +27,11 @@ from ermon.bgp.attributes import (
     Repairs,
     split_attributes,
 )
+from ermon.bgp.header import HEADER_OCTETS, MARKER, UPDATE
 from ermon.bgp.multiprotocol import Field, split_reach, split_unreach
 from ermon.bgp.nlri import read_keys
 from ermon.bgp.unreadable import Unreadable
-from ermon.bgp.update import HEADER_OCTETS, MARKER, Codec, split_update
+from ermon.bgp.update import Codec, split_update
 from ermon.model.prefixes import Family, Prefix, PrefixSet, merged
 from ermon.model.routes import Route
 
@@ -51,9 +52,9 @@ _MOST_BLOCKS = 300
 
 _BITS: Mapping[Family, int] = {"ipv4": 32, "ipv6": 128}
 
-_start = Struct("!16sHBHH").unpack_from
+_START = Struct("!16sHBHH")
 """Marker, length, type, Withdrawn Routes Length, and Total Path Attribute Length where no routes are withdrawn."""
-_START_OCTETS, _UPDATE = 23, 2  # RFC 4271 sections 4.1 and 4.3
+_start, _START_OCTETS = _START.unpack_from, _START.size
 
 _IPV4: frozenset[Family] = frozenset({"ipv4"})
 
@@ -122,7 +123,7 @@ class Interest:
             marker, length, kind, withdrawn, octets = _start(messages, at)
             first, end = at + _START_OCTETS, at + length
             last = first + octets
-            if marker != MARKER or kind != _UPDATE or withdrawn or not last <= end <= size:
+            if marker != MARKER or kind != UPDATE or withdrawn or not last <= end <= size:
                 break
             if messages.find(asn, first, last) >= 0:
                 break

@@ -28,6 +28,7 @@ from ermon.bgp.attributes import (
     read_attributes,
     split_attributes,
 )
+from ermon.bgp.header import HEADER_OCTETS, MAX_MESSAGE_OCTETS
 from ermon.bgp.multiprotocol import Field, read_next_hop, split_reach, split_unreach
 from ermon.bgp.nlri import read_keys, read_routes
 from ermon.bgp.unreadable import Unreadable
@@ -36,11 +37,7 @@ from ermon.model.routes import Attributes, Route, RouteKey
 
 __all__ = ["AttributesCache", "Codec", "Read", "Unreadable", "read_update"]
 
-MARKER = b"\xff" * 16
-HEADER_OCTETS = 19
-"""Marker, length and type, in front of every message (RFC 4271 section 4.1)."""
-
-MAX_OCTETS = 65_535 - HEADER_OCTETS
+MAX_OCTETS = MAX_MESSAGE_OCTETS - HEADER_OCTETS
 """Of a body, in an extended message (RFC 8654)."""
 
 

@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import msgspec
 
+from ermon.bgp.header import HEADER_OCTETS, MARKER, NOTIFICATION, OPEN, UPDATE
 from ermon.bgp.multiprotocol import family_of
 from ermon.bgp.notification import describe
 from ermon.bgp.open import Open, read_open
 from ermon.bgp.unreadable import Unreadable
-from ermon.bgp.update import HEADER_OCTETS, MARKER
 from ermon.bmp import causes
 from ermon.model.events import DownCause
 from ermon.model.prefixes import Address, Family
@@ -43,8 +43,6 @@ _PEER_HEADER = struct.Struct("!BB8s16sI4sII")
 PEER_HEADER_OCTETS = _PEER_HEADER.size
 _TELLING_OCTETS = 30
 """Of them, all but the BGP identifier and the time: ermon uses neither."""
-_OPEN, _UPDATE, _NOTIFICATION = 1, 2, 3
-"""Types of BGP messages (RFC 4271 section 4.1)."""
 
 _IPV6, _POST_POLICY, _TWO_OCTET_PATHS, _ADJ_RIB_OUT = 0x80, 0x40, 0x20, 0x10
 """Flags of the per-peer header: V, L and A of RFC 7854 section 4.2, O of RFC 8671 section 4."""
@@ -281,7 +279,7 @@ def _address(octets: bytes, *, is_ipv6: bool) -> Address:
 
 def read_route_monitoring(peer: Peer, body: bytes) -> RouteMonitoring:
     """Read a Route Monitoring message whose per-peer header has been read."""
-    update, surplus = _split_bgp(body[_PEER_HEADER.size :], _UPDATE)
+    update, surplus = _split_bgp(body[_PEER_HEADER.size :], UPDATE)
     return RouteMonitoring(peer, update, len(surplus))
 
 
@@ -300,8 +298,8 @@ def _split_bgp(octets: bytes, kind: int) -> tuple[bytes, bytes]:
 def _read_peer_up(peer: Peer, rest: bytes) -> PeerUp:
     if len(rest) < 20:
         raise Unreadable("a Peer Up that ends before its OPEN messages")
-    sent, behind = _split_bgp(rest[20:], _OPEN)
-    received, surplus = _split_bgp(behind, _OPEN)
+    sent, behind = _split_bgp(rest[20:], OPEN)
+    received, surplus = _split_bgp(behind, OPEN)
     if max(len(sent), len(received)) > MAX_OPEN_OCTETS - HEADER_OCTETS:
         raise Unreadable(f"an OPEN of more than {MAX_OPEN_OCTETS} octets")
     return PeerUp(
@@ -346,7 +344,7 @@ def _read_peer_down(peer: Peer, rest: bytes) -> PeerDown:
 
 def _notification(data: bytes) -> tuple[str, DownCause]:
     try:
-        body, _ = _split_bgp(data, _NOTIFICATION)
+        body, _ = _split_bgp(data, NOTIFICATION)
     except Unreadable:
         body = b""
     text = describe(body[0], body[1], body[2:]) if len(body) >= 2 else "a NOTIFICATION, which cannot be read"

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Protocol
 
+from ermon.bgp.header import HEADER_OCTETS, MARKER
 from ermon.bgp.notification import CEASE
 from ermon.bgp.notification import SHUTDOWN as SHUTDOWN_SUBCODE
-from ermon.bgp.update import HEADER_OCTETS, MARKER
 from ermon.bmp.messages import Kind, write_message
 from ermon.model.inventory import BmpRouter, Config, Feed, View
 from ermon.model.prefixes import parse_address, parse_prefix

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ermon.bgp.header import HEADER_OCTETS, MAX_MESSAGE_OCTETS
 from ermon.bgp.interest import Interest, Run, Unasked
 from ermon.bgp.malformed import Malformed, malformed_of
 from ermon.bgp.update import AttributesCache, Codec, Read, read_update
 from ermon.exabgp.lines import FAMILY_OF, RawUpdates
-from ermon.exabgp.runs import HEADER_OCTETS, size_of_update
+from ermon.exabgp.runs import size_of_update
 from ermon.model.events import Alive, EndOfRib, Event, Uninteresting, Update
 from ermon.model.prefixes import Family
-
-_LARGEST_OCTETS = 65_535  # RFC 8654 section 4
 
 
 class FrameReader:
@@ -104,7 +103,7 @@ def _body(updates: bytes, at: int) -> bytes:
     """Return the body of an UPDATE, empty behind the last one; ``ValueError`` if there is anything else."""
     if at == len(updates):
         return b""
-    size = size_of_update(updates, at, _LARGEST_OCTETS)
+    size = size_of_update(updates, at, MAX_MESSAGE_OCTETS)
     if not 0 < size <= len(updates) - at:
         raise ValueError("a frame that is not of whole UPDATEs")
     return updates[at + HEADER_OCTETS : at + size]
