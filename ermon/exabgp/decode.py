@@ -1,4 +1,4 @@
-"""Decodes one line of ExaBGP's JSON into events. Only ``lines`` and ``updates`` know this format too.
+"""Decodes one line of ExaBGP's JSON into events. Only ``lines``, ``messages`` and ``updates`` know this format too.
 
 House rules: nothing here waits, sleeps, logs or reads a clock. ``Decoder.decode`` is total: for any line, it returns
 events, or a rejection that the caller counts by its reason; it never raises.
@@ -8,62 +8,51 @@ Only the counter shows that a message is missing. ``updates`` lists what else th
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 
 import msgspec
-from msgspec import structs
 
 from ermon.bgp.interest import Interest
 from ermon.bgp.malformed import Malformed
 from ermon.bgp.update import Unreadable
 from ermon.exabgp.frames import FrameReader
 from ermon.exabgp.lines import (
-    FAMILY_OF,
     Envelope,
     Line,
-    Listening,
     Neighbor,
     Peer,
     RawUpdates,
-    Refused,
 )
-from ermon.exabgp.reasons import PeerOpen, cannot_listen, session_end
-from ermon.exabgp.updates import read_routes
+from ermon.exabgp.messages import (
+    read_farewell,
+    read_listening,
+    read_negotiated,
+    read_offer,
+    read_refresh,
+    read_refused,
+    read_update,
+)
+from ermon.exabgp.reasons import PeerOpen, session_end
 from ermon.model.events import (
-    AddPathNegotiated,
-    AddPathOffered,
     Alive,
     ConnectionsRefused,
-    EndOfRib,
     Event,
-    HoldTimeZero,
     ListeningJudged,
     MessagesLost,
     ProcessDown,
     ProcessUp,
-    RefreshBegan,
-    RefreshEnded,
     SessionDown,
     SessionUp,
-    Update,
 )
 from ermon.model.inventory import Feed
-from ermon.model.prefixes import FAMILIES, Family, parse_address
-from ermon.model.text import printable
+from ermon.model.prefixes import parse_address
 
 MAX_LINE_BYTES = 8 * 1024 * 1024
 """A longer line is refused. An UPDATE of 65,535 octets (RFC 8654) makes a line of 1.6 MB."""
 
 MAX_QUOTED_CHARACTERS = 300
 """How much of a rejected line is logged: enough for its type and its neighbor."""
-
-MAX_SHUTDOWN_CHARACTERS = 255
-"""How much of a peer's Shutdown Communication is kept: the limit of RFC 9003 section 2."""
-
-_SENDS_PATHS = frozenset({"send", "send/receive"})
-"""The directions of ADD-PATH in which the peer may send several paths (RFC 7911 section 4)."""
 
 _LINES = msgspec.json.Decoder(Line)
 _ENVELOPES = msgspec.json.Decoder(Envelope)
@@ -114,7 +103,6 @@ class _RejectLine(Exception):  # noqa: N818 - an action; it never leaves this fi
     def __init__(self, reason: RejectReason, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
-        self.answer: str | None = None
 
 
 class DecoderMemory(msgspec.Struct, omit_defaults=True):
@@ -171,14 +159,13 @@ class Decoder:
         """
         decoded = Decoded([])
         try:
-            answer = self._decode(line, process, decoded)
+            self._decode(line, process, decoded)
         except _RejectLine as rejection:
-            rejected = Rejected(rejection.reason, _quoted(str(rejection)), _quoted(line))
-            return structs.replace(decoded, rejected=rejected, answer=rejection.answer)
-        return decoded if answer is None else structs.replace(decoded, answer=answer)
+            decoded.rejected = Rejected(rejection.reason, _quoted(str(rejection)), _quoted(line))
+        return decoded
 
-    def _decode(self, line: bytes, process: str | None, decoded: Decoded) -> str | None:
-        """Add to the events and the malformed UPDATEs of ``decoded``; return the due answer."""
+    def _decode(self, line: bytes, process: str | None, decoded: Decoded) -> None:
+        """Add the content of a line to ``decoded``."""
         events = decoded.events
         if len(line) > MAX_LINE_BYTES:
             raise _RejectLine(RejectReason.TOO_LONG, f"{len(line)} bytes, over {MAX_LINE_BYTES}")
@@ -192,37 +179,34 @@ class Decoder:
             raise _reject_body(envelope, feed, str(error), events) from None
         if message.neighbor is None:
             self._read_process(message, process, events)
-            return None
+            return
         feed = self._receive(message, message.neighbor, process, events)
         if message.pid in self.memory.ended:
-            return None  # written before its end, but read after it: no longer valid
+            return  # written before its end, but read after it: no longer valid
         if message.type == "raw":
-            return self._read_frame(message, message.neighbor.raw, feed, decoded)
+            self._read_frame(message, message.neighbor.raw, feed, decoded)
+            return
         try:
             events += self._read_message(message, message.neighbor, feed)
         except ValueError as error:
             raise _reject_body(message, feed, str(error), events) from None
-        return None
 
-    def _read_frame(self, line: Line, frame: RawUpdates | None, feed: Feed, decoded: Decoded) -> str | None:
-        """Add the events of raw UPDATEs; return the due answer."""
+    def _read_frame(self, line: Line, frame: RawUpdates | None, feed: Feed, decoded: Decoded) -> None:
+        """Add the events of raw UPDATEs and the due answer."""
         events = decoded.events
         if frame is None:
             raise _reject_body(line, feed, "no UPDATEs in it", events)
         decoded.behind = feed.name, frame.behind
-        answer = f"taken {frame.session} {frame.octets}" if frame.answer else None
+        if frame.answer:
+            decoded.answer = f"taken {frame.session} {frame.octets}"
         read = self._frames.read(frame, feed.name, _time(line), decoded.malformed, self._interest(feed.name))
         try:
             events.extend(read)  # events before an error count
         except Unreadable as error:
-            rejection = _RejectLine(RejectReason.BAD_UPDATE, str(error))
-            rejection.answer = f"unreadable {frame.session}"
-            raise rejection from None
+            decoded.answer = f"unreadable {frame.session}"
+            raise _RejectLine(RejectReason.BAD_UPDATE, str(error)) from None
         except ValueError as error:
-            rejection = _reject_body(line, feed, str(error), events)
-            rejection.answer = answer
-            raise rejection from None
-        return answer
+            raise _reject_body(line, feed, str(error), events) from None
 
     def _receive(self, line: Envelope, neighbor: Peer, process: str | None, events: list[Event]) -> Feed:
         """Find a line's feed, and add the events that follow from its process id and counter."""
@@ -271,9 +255,9 @@ class Decoder:
         self._require_own(line, process)
         try:
             if line.listening is not None:
-                events += self._own(_read_listening(line.listening, _time(line)), process)
+                events += self._own(read_listening(line.listening, _time(line)), process)
             elif line.refused is not None:
-                events += self._own(_read_refused(line.refused, _time(line)), process)
+                events += self._own(read_refused(line.refused, _time(line)), process)
             else:
                 self._read_shutdown(line, events)
         except ValueError as error:
@@ -306,19 +290,19 @@ class Decoder:
         time, feed = _time(line), of.name
         match line.type:
             case "update":
-                return (_read_update(neighbor, feed, time),)
+                return (read_update(neighbor, feed, time),)
             case "keepalive":
                 return (Alive(time, feed),)
             case "refresh":
-                return (_read_refresh(neighbor, feed, time),)
+                return (read_refresh(neighbor, feed, time),)
             case "open":
                 return self._read_open(neighbor, feed, time)
             case "negotiated":
-                return _read_negotiated(neighbor, feed, time)
+                return read_negotiated(neighbor, feed, time)
             case "state":
                 return self._read_state(neighbor, of, time)
             case "notification":
-                self.memory.farewells[feed] = _read_farewell(neighbor)
+                self.memory.farewells[feed] = read_farewell(neighbor)
                 return ()
             case "fsm" | "signal" | "nop":
                 return ()
@@ -330,10 +314,7 @@ class Decoder:
             return ()
         asn4 = said.capabilities.asn4.asn4
         self.memory.opens[feed] = PeerOpen(said.asn if asn4 is None else asn4, said.router_id, said.hold_time)
-        offered = said.capabilities.add_path
-        directions: dict[Family, str] = {"ipv4": offered.ipv4, "ipv6": offered.ipv6}
-        families = frozenset(family for family in FAMILIES if directions[family] in _SENDS_PATHS)
-        return (AddPathOffered(time, feed, families), *_read_hold_time(said.hold_time, feed, time))
+        return read_offer(said, feed, time)
 
     def _read_state(self, neighbor: Neighbor, feed: Feed, time: float) -> Iterable[Event]:
         match neighbor.state:
@@ -391,62 +372,3 @@ def _reject_body(line: Envelope, feed: Feed, detail: str, events: list[Event]) -
         return _RejectLine(RejectReason.BAD_MESSAGE, detail)
     events.append(MessagesLost(_time(line), feed.name, 1, "an UPDATE could not be decoded"))
     return _RejectLine(RejectReason.BAD_UPDATE, detail)
-
-
-def _read_listening(listening: Listening, time: float) -> Iterator[ListeningJudged]:
-    for address, error in listening.addresses.items():
-        local = str(parse_address(address))
-        problem = cannot_listen(local, listening.port, printable(error)) if error else None
-        yield ListeningJudged(time, local, problem)
-
-
-def _read_refused(refused: Refused, time: float) -> Iterator[ConnectionsRefused]:
-    for each in refused.connections:
-        local, peer = str(parse_address(each.local)), str(parse_address(each.peer))
-        yield ConnectionsRefused(time, local, peer, each.count)
-    if refused.more:
-        yield ConnectionsRefused(time, "", "", refused.more)
-
-
-def _read_farewell(neighbor: Neighbor) -> str:
-    """Return the Shutdown Communication (RFC 9003) of a NOTIFICATION, printable; empty if there is none."""
-    message = neighbor.notification.message if neighbor.notification is not None else ""
-    found = re.match('Shutdown Communication: "(.*)"', message, re.DOTALL)
-    text = found[1][:MAX_SHUTDOWN_CHARACTERS] if found else ""
-    return printable(text)
-
-
-def _read_negotiated(neighbor: Neighbor, feed: str, time: float) -> Iterable[Event]:
-    negotiated = neighbor.negotiated
-    if negotiated is None:
-        raise ValueError("nothing negotiated")
-    families = frozenset(FAMILY_OF[f] for f in negotiated.add_path.receive if f in FAMILY_OF)
-    return (AddPathNegotiated(time, feed, families), *_read_hold_time(negotiated.hold_time, feed, time))
-
-
-def _read_hold_time(seconds: int | None, feed: str, time: float) -> Iterable[Event]:
-    return (HoldTimeZero(time, feed),) if seconds == 0 else ()
-
-
-def _read_refresh(neighbor: Neighbor, feed: str, time: float) -> Event:
-    """Read a ROUTE-REFRESH: the peer asks for routes, or marks the begin or end of a refresh of its own (RFC 7313)."""
-    refresh = neighbor.route_refresh
-    if refresh is None or refresh.family is None:
-        return Alive(time, feed)
-    match refresh.subtype:
-        case "begin":
-            return RefreshBegan(time, feed, refresh.family)
-        case "end":
-            return RefreshEnded(time, feed, refresh.family)
-        case _:
-            return Alive(time, feed)
-
-
-def _read_update(neighbor: Neighbor, feed: str, time: float) -> Event:
-    message = neighbor.message
-    if message is not None and message.update is not None:
-        return Update(time, feed, *read_routes(message.update))
-    if message is not None and message.eor is not None:
-        family = message.eor.family
-        return Alive(time, feed) if family is None else EndOfRib(time, feed, family)
-    raise ValueError("an UPDATE that ExaBGP did not parse")

@@ -1,4 +1,4 @@
-"""The lines that ExaBGP 5.0 writes with ``encoder json``, as typed values for ``decode`` and ``updates``.
+"""The lines that ExaBGP 5.0 writes with ``encoder json``, as typed values for ``decode``, ``messages`` and ``updates``.
 
 Keys without information about routes or sessions are skipped. If skipping could lose routes (an unknown family), an
 unknown key is an error.

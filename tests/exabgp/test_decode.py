@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from ermon.exabgp.decode import (
     MAX_LINE_BYTES,
     MAX_QUOTED_CHARACTERS,
-    MAX_SHUTDOWN_CHARACTERS,
     Decoded,
     Decoder,
     Rejected,
     RejectReason,
 )
+from ermon.exabgp.messages import MAX_SHUTDOWN_CHARACTERS
 from ermon.exabgp.reasons import cannot_listen
 from ermon.model.events import (
     AddPathOffered,

@@ -313,6 +313,8 @@ class Receiver:
         )
         with socket.create_server(("127.0.0.1", 0)) as server:
             self.router = socket.create_connection(server.getsockname())
+            # What is sent must be there at once, also before earlier octets are acknowledged.
+            self.router.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             io, _ = server.accept()
         self.connection = Connection(AFI.ipv4, "192.0.2.1", "192.0.2.2")
         self.connection.io = io
