@@ -93,8 +93,9 @@ class Visit:
 
     def search(self, query: str) -> None:
         """Search with the keyboard only."""
-        self.page.keyboard.press("/")
         field = self.page.get_by_label("Search for a prefix")
+        expect(field).to_have_attribute("aria-keyshortcuts", "/")
+        self.page.keyboard.press("/")
         expect(field).to_be_focused()
         field.fill(query)
         field.press("Enter")

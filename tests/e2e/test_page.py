@@ -417,6 +417,7 @@ def test_many_circuits_and_findings_stay_readable(browser: Browser):
     raised = len(net.monitor.findings())
     with bench.serving(net) as url, visiting(browser, url) as visit:
         expect(visit("#raised article")).to_have_count(20)
+        expect(visit("#raised .guide a").first).to_be_visible()  # it moves the button
         visit.page.get_by_role("button", name=f"Show all {raised} findings").click()
         expect(visit("#raised article")).to_have_count(raised)
         expect(visit("#network .drawing.dense")).to_have_count(CIRCUITS + 2)

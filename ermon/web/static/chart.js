@@ -81,6 +81,7 @@ async function draw() {
     place,
   );
   const last = links.map((link) => `${name(link)} ${link.prefixes.findLast((count) => count !== null) ?? "unknown"}`);
+  place.setAttribute("role", "img");
   place.setAttribute("aria-label", `Prefixes received on ${chosen} ${words.when}; ${words.last}: ${last.join(", ")}`);
 }
 

@@ -1,6 +1,6 @@
 // The raised findings, with evidence and steps, and those that were cleared recently.
 
-import { el, show } from "./dom.js";
+import { el, setText, show } from "./dom.js";
 import { evidence, labels } from "./evidence.js";
 import { fillGuide } from "./guide.js";
 import { raised, store, worstFirst } from "./store.js";
@@ -40,7 +40,7 @@ export function renderFindings() {
   show(document.getElementById("raised"), shown, keyOf, (each, previous) => each.findings ? groupCard(each, previous) : article(each, previous));
   const more = document.getElementById("all-findings");
   more.hidden = showAll || found.length <= SHOWN;
-  more.textContent = `Show all ${found.length} findings`;
+  setText(more, `Show all ${found.length} findings`);
   const over = store.cleared.slice(0, CLEARED_SHOWN);
   const past = document.getElementById("cleared");
   past.hidden = over.length === 0;

@@ -29,6 +29,7 @@ document.addEventListener("keydown", (event) => {
   field.focus();
   field.select();
 });
+field.setAttribute("aria-keyshortcuts", "/");
 
 function close() {
   latest += 1;
