@@ -13,6 +13,7 @@ from tests.bench.bmp import PROVIDER, stream
 from tests.bench.bmp.__main__ import main
 from tests.bench.bmp.measure import measure
 from tests.bench.bmp.receivers import Ermon, ErmonOnLink, Pmbmpd, Receiver
+from tests.bgp import require
 from tests.bmp.test_router import feeds
 from tests.e2e.test_bmp import Frr
 
@@ -33,8 +34,8 @@ def test_the_stream_has_as_many_routes_as_asked_for() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [Pmbmpd, Ermon, ErmonOnLink])
 def test_each_side_reads_a_stream(kind: type[Receiver], tmp_path: Path) -> None:
-    if (why := kind.missing()) is not None:  # only this test needs pmbmpd: tests/run does not install it
-        pytest.skip(why)
+    why = kind.missing()
+    require(why is None, f"{kind.name}: {why}")
     tmp_path.chmod(0o700)
     run = measure(kind, 200, 20, tmp_path)
     assert run.seconds > 0

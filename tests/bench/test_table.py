@@ -52,8 +52,6 @@ def test_no_update_is_longer_than_a_message_may_be(family: Family) -> None:
 @pytest.mark.parametrize("name", RECEIVERS)
 def test_each_side_reads_a_table(name: str, tmp_path: Path) -> None:
     why = RECEIVERS[name].missing()
-    if name == "pmbgpd" and why is not None:  # only this test needs it: tests/run does not install it
-        pytest.skip(why)
     require(why is None, f"{name}: {why}")
     tmp_path.chmod(0o700)
     run = measure(RECEIVERS[name], FEW, tmp_path)
