@@ -70,6 +70,7 @@ class AcceptanceStep(StrEnum):
     RECEIVED_EQUAL = "received-equal"
     RECEIVED_CLEAN = "received-clean"
     POOLS = "pools"
+    ACCEPTED = "accepted"
     POOLS_ELSEWHERE = "pools-elsewhere"
     ADVERTISED_CLEAN = "advertised-clean"
     ADVERTISED_EQUAL = "advertised-equal"

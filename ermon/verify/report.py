@@ -83,6 +83,21 @@ class Prefixes(msgspec.Struct, frozen=True):
     prefixes: tuple[str, ...]
 
 
+class ProcedureStep(msgspec.Struct, frozen=True):
+    """One step of Microsoft's own test procedure for NAT pools on Microsoft peering."""
+
+    number: int
+    title: str
+    status: Outcome | None
+    """The worst outcome of the steps of this report that test it; ``None``: BGP cannot show it, and another tool must."""
+    text: str
+    """What was checked, or which tool shows it and how its result is joined with ermon's."""
+    eyes: tuple[str, ...] = ()
+    """What it was seen by: feeds, routers' own reports, Azure."""
+    steps: tuple[str, ...] = ()
+    """The steps of this report that test it, by ``id``."""
+
+
 class LinkReport(msgspec.Struct, frozen=True):
     router: str
     received: Mapping[Family, Prefixes]
@@ -102,6 +117,8 @@ class CircuitReport(msgspec.Struct, frozen=True):
     links: Mapping[str, LinkReport]
     blinded_by: str | None = None
     """Why all steps are unknown, if there is a common reason."""
+    procedure: tuple[ProcedureStep, ...] = ()
+    """Microsoft's own test procedure, in its order; empty for a circuit without Microsoft peering or without pools."""
 
 
 class OtherFinding(msgspec.Struct, frozen=True):

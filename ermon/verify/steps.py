@@ -14,6 +14,7 @@ from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.check import AcceptanceStep, Check, Required, Tested
 from ermon.verify import evidence
 from ermon.verify.circuit import OTHER_INSTANCE, CircuitFacts
+from ermon.verify.procedure import walk
 from ermon.verify.report import CircuitReport, Outcome, Proof, Step, worst
 
 
@@ -70,6 +71,7 @@ def judge(facts: CircuitFacts) -> CircuitReport:
         not_asked=tuple(not_asked),
         links=facts.prefixes,
         blinded_by=facts.blinded_by,
+        procedure=walk(facts, steps),
     )
 
 
@@ -191,6 +193,11 @@ STEPS: tuple[StepKind, ...] = (
         "Every NAT pool is advertised on its links",
         passed=evidence.pools,
         states=evidence.pools_advertised,
+    ),
+    StepKind(
+        AcceptanceStep.ACCEPTED,
+        "Microsoft holds the pools on both links",
+        passed=evidence.pools,
     ),
     StepKind(
         AcceptanceStep.POOLS_ELSEWHERE,

@@ -17,6 +17,7 @@ from ermon.verify.report import (
     CircuitReport,
     Outcome,
     PrefixChange,
+    ProcedureStep,
     Proof,
     Report,
     Step,
@@ -28,6 +29,8 @@ WIDTH = 100
 TITLE_WIDTH = 44
 MAX_PROOFS = 10
 """Problems shown for one step; ``--json`` has all of them."""
+MAX_EYES = 4
+"""Feeds named for one step of Microsoft's procedure: an internet edge may have dozens."""
 MAX_PREFIXES = 12
 """Prefixes shown from one list."""
 
@@ -72,6 +75,24 @@ class Sheet:
         if circuit.not_asked:
             names = ", ".join(circuit.not_asked)
             self._block(f"Not configured, so not tested: {names}.", 2, "dim")
+        if circuit.procedure:
+            self._line("")
+            self._line("  Microsoft's test procedure", "bold")
+        for part in circuit.procedure:
+            self._part(part)
+
+    def _part(self, part: ProcedureStep) -> None:
+        """Print a step of Microsoft's procedure. What BGP cannot show has no mark: it is neither good nor bad."""
+        mark = "·" if part.status is None else _MARKS[part.status]
+        style = "dim" if part.status is None else _STYLES[part.status]
+        first, *rest = textwrap.wrap(
+            printable(_seen(part)), WIDTH - TITLE_WIDTH - 4, break_on_hyphens=False
+        ) or [""]
+        self._line(
+            f"  {self._paint(mark, style)} {f'{part.number} {part.title}':<{TITLE_WIDTH}}{first}".rstrip()
+        )
+        for line in rest:
+            self._line(" " * (TITLE_WIDTH + 4) + line)
 
     def _step(self, step: Step) -> None:
         mark = self._paint(_MARKS[step.status], _STYLES[step.status])
@@ -198,6 +219,15 @@ class Sheet:
 
     def _paint(self, text: str, style: str) -> str:
         return f"\033[{_CODES[style]}m{text}\033[0m" if self._coloured and text else text
+
+
+def _seen(part: ProcedureStep) -> str:
+    """Return what was checked and by which eyes; for a step that another tool shows, which one."""
+    if not part.eyes:
+        return part.text
+    shown = ", ".join(part.eyes[:MAX_EYES])
+    more = len(part.eyes) - MAX_EYES
+    return f"{part.text} (seen by {shown}{f' and {more} more' if more > 0 else ''})"
 
 
 def _tally(step: Step) -> str:

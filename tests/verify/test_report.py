@@ -40,6 +40,7 @@ async def test_the_schema_of_a_report(net: Company):
         "not_asked",
         "links",
         "blinded_by",
+        "procedure",
     ]
     for step in circuit["steps"]:
         assert list(step) == ["id", "title", "status", "summary", "evidence"]

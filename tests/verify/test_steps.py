@@ -35,7 +35,8 @@ def test_the_first_answer_of_a_step_is_that_of_the_check_in_the_first_place():
 async def test_on_a_good_day_every_step_passes(net: Company):
     run = await put_to_the_test(net)
     assert (run.code, run.not_passed(), run.report["status"]) == (0, {}, "pass")
-    assert [step["id"] for step in run.circuit()["steps"]] == [kind.id for kind in STEPS]
+    steps = [step["id"] for step in run.circuit()["steps"]]
+    assert steps == [kind.id for kind in STEPS if kind.id != "accepted"], "nobody asked Azure"
     assert all(step["evidence"] for step in run.circuit()["steps"])
 
 

@@ -35,6 +35,29 @@ chicago  microsoft peering, Chicago                                          202
   Not configured, so not tested: internet-preferred, service-count-low, advertised-count-low,
     prefix-unlisted, prefix-not-advertised.
 
+  Microsoft's test procedure
+  · 1 The provider's router answers             not in BGP. Ping the other end of each link from
+                                                edge-1 and edge-2. With circuits.NAME.azure, Azure's
+                                                ARP tables show whether both ends of the link answer
+                                                at layer 2
+  ✓ 2 Microsoft 365's routes are received       exchange-online in 2 routes on each link; 2 IPv4 and
+                                                2 IPv6 prefixes on each link (seen by edge-1,
+                                                edge-2)
+  · 3 NAT operates                              not in BGP. The firewall counts its translations:
+                                                ermon render rules --nat-sessions joins its
+                                                exporter's count with ermon_pool_addresses of chi
+  ✓ 4 The NAT pools' routes are advertised      chi (seen by chicago-primary, chicago-secondary)
+  · 5 ExpressRoute has accepted them            not read. Add azure to circuits.chicago: Azure then
+                                                says which prefixes Microsoft has accepted
+  ✓ 6 The NAT range is advertised nowhere else  not on dallas; as seen on isp-a, outside (seen by
+                                                dallas-primary, dallas-secondary, isp-a, outside)
+  ✓ 7 Both BGP sessions run                     primary and secondary, IPv4 and IPv6 (seen by
+                                                edge-1, edge-2)
+  · 8 A host reaches Microsoft                  not in BGP. Run ping, traceroute and tcpping from a
+                                                host behind the pool; ermon render probes gives
+                                                blackbox_exporter the same targets, and its rule
+                                                says where the routes are there and the probe fails
+
 Accepted: all 14 steps pass.
 """
 

@@ -1,0 +1,55 @@
+"""Microsoft's test procedure, walked with the steps of the acceptance test."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.checks.company import PLANT, V4, V6, Company, Space
+from tests.verify.acceptance import Run, converged, put_to_the_test
+
+BOTH_FAMILIES = pytest.mark.parametrize("space", [V4, V6], ids=["ipv4", "ipv6"])
+
+
+def outcomes(run: Run, circuit: str = "chicago") -> dict[int, str | None]:
+    """By the number of its step: pass, fail or unknown; ``None`` where another tool shows it."""
+    return {step["number"]: step["status"] for step in run.circuit(circuit)["procedure"]}
+
+
+def part(run: Run, number: int) -> dict[str, object]:
+    return next(step for step in run.circuit()["procedure"] if step["number"] == number)
+
+
+async def test_it_says_what_was_tested_and_which_tool_shows_the_rest(net: Company) -> None:
+    run = await put_to_the_test(net)
+    seen = {2, 4, 6, 7}
+    assert outcomes(run) == {number: "pass" if number in seen else None for number in range(1, 9)}
+    assert part(run, 4)["eyes"] == ["chicago-primary", "chicago-secondary"]
+    assert part(run, 6)["eyes"] == ["dallas-primary", "dallas-secondary", "isp-a", "outside"]
+    assert "edge-1 and edge-2" in str(part(run, 1)["text"])
+    assert "ermon render rules --nat-sessions" in str(part(run, 3)["text"])
+    assert "circuits.chicago" in str(part(run, 5)["text"])
+    assert "ermon render probes" in str(part(run, 8)["text"])
+
+
+@BOTH_FAMILIES
+async def test_a_leak_fails_the_step_on_other_places_alone(net: Company, space: Space) -> None:
+    net.announce("isp-a", space.pool, path="64500").wait(10)
+    run = await put_to_the_test(net)
+    assert [number for number, status in outcomes(run).items() if status == "fail"] == [6]
+    assert "isp-a" in str(part(run, 6)["text"])
+
+
+@BOTH_FAMILIES
+async def test_a_lost_session_is_no_session_and_no_advertisement(net: Company, space: Space) -> None:
+    net.lose("chicago-primary", space.family).wait(10)
+    failed = [number for number, status in outcomes(await put_to_the_test(net)).items() if status == "fail"]
+    assert {4, 7} <= set(failed)
+
+
+async def test_what_ermon_cannot_see_is_unknown(net: Company) -> None:
+    net.down("isp-a", "edge-3").down("outside", "edge-3").wait(70)
+    assert outcomes(await put_to_the_test(net))[6] == "unknown"
+
+
+async def test_a_circuit_without_nat_pools_has_none() -> None:
+    assert (await put_to_the_test(converged(PLANT), "plant")).circuit("plant")["procedure"] == []
