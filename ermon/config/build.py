@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ermon.config.azure import REFRESH_SECONDS, AzureSection, CircuitAzureSection
 from ermon.config.circuits import AdvertiseSection, CircuitEntry, LinkEntry, ReceiveSection, ServiceEntry
 from ermon.config.monitored import monitored_feeds
 from ermon.config.receivers import AccessKeys
@@ -17,6 +18,7 @@ from ermon.config.schema import (
     PoolEntry,
     RouterBmpSection,
 )
+from ermon.model.azure import AzureAccess, AzureCircuit
 from ermon.model.inventory import (
     Advertise,
     BmpListening,
@@ -55,7 +57,7 @@ from ermon.model.settings import (
 def build(file: File) -> Config:
     """Turn a file that has no errors into a ``Config``."""
     collector = _collector(file)
-    circuits = {name: _circuit(name, entry) for name, entry in file.circuits.items()}
+    circuits = {name: _circuit(name, entry, file.azure) for name, entry in file.circuits.items()}
     uplinks = {
         name: Uplink(name, entry.router, entry.asn, entry.neighbor, entry.site)
         for name, entry in file.uplinks.items()
@@ -72,6 +74,7 @@ def build(file: File) -> Config:
         routers={name: frozenset(entry.addresses) for name, entry in file.routers.items()},
         platforms={name: entry.platform for name, entry in file.routers.items() if entry.platform},
         bmp={name: _bmp_router(name, entry.bmp) for name, entry in file.routers.items() if entry.bmp},
+        azure=None if file.azure is None else _azure_access(file.azure),
         pools={name: _pool(name, entry) for name, entry in file.nat_pools.items()},
         internet_only=file.internet_only,
         uplinks=uplinks,
@@ -116,7 +119,31 @@ def _policy(file: File) -> Policy:
     )
 
 
-def _circuit(name: str, entry: CircuitEntry) -> Circuit:
+def _azure_access(section: AzureSection) -> AzureAccess:
+    return AzureAccess(
+        login=section.login,
+        tenant=section.tenant,
+        client_id=section.client_id,
+        client_secret_file=section.client_secret_file,
+        certificate_file=section.certificate_file,
+        management=section.hosts.management,
+        authority=section.hosts.login,
+        ca_file=section.ca_file,
+    )
+
+
+def _azure_circuit(section: CircuitAzureSection, access: AzureSection | None) -> AzureCircuit:
+    refresh = REFRESH_SECONDS if access is None else access.refresh
+    return AzureCircuit(
+        resource_id=section.resource_id,
+        location=section.location,
+        refresh=section.refresh or refresh,
+        vlan=section.vlan,
+        route_filter=section.route_filter,
+    )
+
+
+def _circuit(name: str, entry: CircuitEntry, access: AzureSection | None) -> Circuit:
     return Circuit(
         name=name,
         geo=entry.geo,
@@ -128,6 +155,7 @@ def _circuit(name: str, entry: CircuitEntry) -> Circuit:
         advertise=_advertise(entry.advertise, entry.peering),
         group=entry.group,
         metro=entry.metro,
+        azure=None if entry.azure is None else _azure_circuit(entry.azure, access),
     )
 
 

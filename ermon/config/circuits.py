@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, Strict
 
+from ermon.config.azure import CircuitAzureSection
 from ermon.config.fields import (
     AnyNetwork,
     Boolean,
@@ -190,3 +191,5 @@ class CircuitEntry(Section):
     """What Microsoft must send."""
     advertise: Annotated[AdvertiseSection, Alone()] = AdvertiseSection()
     """What you may advertise."""
+    azure: Annotated[CircuitAzureSection | None, Alone()] = None
+    """Where Azure's own view of the circuit is read. Default: nowhere."""

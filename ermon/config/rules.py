@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Any
 
 from ermon.checks.catalogue import CATALOGUE
+from ermon.config.azure_rules import cautions_about_azure, complaints_about_azure
 from ermon.config.circuits import CircuitEntry, LinkEntry, ReceiveSection, SourceEntry
 from ermon.config.feeds import cautions_about_feeds, complaints_about_feeds
 from ermon.config.monitored import cautions_about_bmp, complaints_about_bmp, names_of_sessions, unheard
@@ -133,6 +134,7 @@ def complaints(draft: Draft) -> Iterator[Complaint]:
         yield from _pool(name, pool, draft.circuits)
     yield from complaints_about_feeds(draft)
     yield from complaints_about_bmp(draft)
+    yield from complaints_about_azure(draft.azure, draft.circuits)
     yield from complaints_about_receivers(draft.alertmanager, draft.webhooks)
     if MICROSOFT_ASN not in draft.policy.microsoft_asns:
         yield Complaint(
@@ -296,6 +298,7 @@ def cautions(draft: Draft) -> Iterator[Complaint]:
                 )
     yield from cautions_about_feeds(draft)
     yield from cautions_about_bmp(draft)
+    yield from cautions_about_azure(draft.azure, draft.circuits)
     yield from cautions_about_receivers(draft.alertmanager, draft.webhooks)
 
 

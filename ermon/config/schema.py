@@ -12,6 +12,7 @@ from pydantic import Field, Strict, create_model
 
 from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.check import Parameter
+from ermon.config.azure import AzureSection
 from ermon.config.circuits import CircuitEntry
 from ermon.config.fields import (
     Asn,
@@ -372,6 +373,8 @@ class Draft(Section):
     """ermon's side of the BGP sessions, which ExaBGP speaks."""
     routers: dict[Name, RouterEntry] = Field(default={})
     """Routers by name; their own addresses identify internal copies of routes."""
+    azure: Annotated[AzureSection | None, Alone(spoils=("circuits",))] = None
+    """How ermon logs in to Azure Resource Manager; only where a circuit is read from there."""
     circuits: dict[Name, CircuitEntry] = Field(default={})
     nat_pools: dict[Name, PoolEntry] = Field(default={})
     """NAT pools by name."""

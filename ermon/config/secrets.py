@@ -99,6 +99,7 @@ def files_named_in(config: Config) -> list[str]:
         *(feed.md5_password_file for feed in config.feeds.values()),
         *(router.md5_password_file for router in config.bmp.values()),
         *(webhook.secret_file for webhook in config.webhooks),
+        *(file for _, file in _azure_files(config)),
         *(access.basic_auth.password_file for access in accesses if access.basic_auth is not None),
         *(access.bearer_token_file for access in accesses),
         *(file for a in accesses for file in (a.tls.ca_file, a.tls.cert_file, a.tls.key_file)),
@@ -109,6 +110,8 @@ def files_named_in(config: Config) -> list[str]:
 def named_files(config: Config) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Yield every file that ``read_secrets`` would read, with the key that names it."""
     yield from _md5_files(config)
+    for key, file in _azure_files(config):
+        yield ("azure", key), file
     receivers: list[tuple[tuple[str | int, ...], Access]] = [(("alertmanager",), config.alertmanager.access)]
     receivers += [(("webhooks", at), webhook.access) for at, webhook in enumerate(config.webhooks)]
     for at, webhook in enumerate(config.webhooks):
@@ -131,6 +134,12 @@ def _md5_files(config: Config) -> Iterator[tuple[tuple[str | int, ...], str]]:
     for name, router in config.bmp.items():
         if router.md5_password_file is not None:
             yield ("routers", name, "bmp", "md5_password_file"), router.md5_password_file
+
+
+def _azure_files(config: Config) -> Iterator[tuple[str, str]]:
+    for key in ("client_secret_file", "certificate_file", "ca_file"):
+        if config.azure is not None and (file := getattr(config.azure, key)) is not None:
+            yield key, file
 
 
 def places_of(name: str, folder: Path, credentials: str | None) -> list[Path]:

@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Literal
 
+from ermon.model.azure import AzureAccess, AzureCircuit
 from ermon.model.prefixes import FAMILIES, Address, Family, Prefix
 from ermon.model.routes import Community
 from ermon.model.settings import (
@@ -193,6 +194,8 @@ class Circuit:
     """Circuits of one geo, peering and group back each other up; ``None`` is a group too."""
     metro: str | None = None
     """The metropolitan area of the circuit, if its locations do not show it."""
+    azure: AzureCircuit | None = None
+    """Where Azure's own view of it is read; ``None``: nowhere."""
 
     @property
     def families(self) -> tuple[Family, ...]:
@@ -418,6 +421,8 @@ class Config:
     """The platform of a router, as in ``ermon render router``, if the file says so."""
     bmp: Mapping[str, BmpRouter] = field(default_factory=dict)
     """The routers that report their sessions by BMP."""
+    azure: AzureAccess | None = None
+    """How ermon logs in to Azure Resource Manager; ``None``: it does not."""
     pools: Mapping[str, Pool] = field(default_factory=dict)
     internet_only: tuple[Prefix, ...] = ()
     uplinks: Mapping[str, Uplink] = field(default_factory=dict)
