@@ -179,6 +179,22 @@ def split_attributes(octets: bytes, repairs: Repairs) -> Fields:
     return Fields(values, others + octets[others_from:] if others_from else octets)
 
 
+def mend_flags(octets: bytes) -> bytes:
+    """Give each attribute the flags of its kind, for octets of which a router does not preserve them: BIRD's in MRT.
+
+    The result is read as if all flags had been right. Attributes that go on behind the end stay as they are.
+    """
+    mended = bytearray(octets)
+    at, end = 0, len(octets)
+    while at + 2 < end:
+        is_extended = octets[at] & EXTENDED_LENGTH
+        rule = _RULES.get(octets[at + 1])
+        mended[at] = is_extended | (IS_OPTIONAL if rule is None else rule.flags)
+        start = at + (4 if is_extended else 3)
+        at = start + int.from_bytes(octets[at + 2 : start], "big")
+    return bytes(mended)
+
+
 def _cut_off(octets: bytes, at: int, repairs: Repairs) -> None:
     """Handle an attribute that overruns the field (RFC 7606 section 4): withdraw the routes, unless it holds routes itself."""
     if octets[at + 1 : at + 2] in _MULTIPROTOCOL_OCTETS:

@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Sequence
 
 from ermon import __version__
-from ermon.cli import daemon, live, local, render
+from ermon.cli import daemon, live, local, recordings, render
 from ermon.cli.shared import BUG, FINE, INTERRUPTED, run_command
 
 
@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
         live.add_reload,
         live.add_maintenance,
         live.add_accept,
-        local.add_replay,
+        recordings.add_replay,
         local.add_demo,
         local.add_checks,
         local.add_explain,

@@ -1,11 +1,10 @@
-"""The commands that need no running daemon: init, check, test and replay work on files; demo, checks and explain
-show how ermon works.
+"""The commands that need no running daemon: init, check and test work on files; demo, checks and explain show how ermon
+works.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import re
 import sys
 import time
@@ -20,7 +19,6 @@ from ermon.cli.shared import (
     WRONG,
     Commands,
     RefusedError,
-    add_feeds_match,
     add_target,
     add_web_config,
     load_configs,
@@ -29,7 +27,6 @@ from ermon.cli.shared import (
 from ermon.init import FLAGS
 
 if TYPE_CHECKING:
-    from ermon.exabgp.decode import Rejected
     from ermon.model.inventory import Config
 
 
@@ -167,72 +164,6 @@ def _test(options: argparse.Namespace) -> int:
     from ermon.scenario import run_scenarios
 
     return run_scenarios(options.paths, verbose=options.verbose, out=sys.stdout, err=sys.stderr)
-
-
-# Recordings ----------------------------------------------------------------------------------------------
-
-
-def add_replay(commands: Commands) -> None:
-    parser = commands.add_parser(
-        "replay",
-        help="run recorded events through the checks",
-        description="Runs a recording of ermon, or JSON lines of ExaBGP, through the code of the daemon, with the clock of the "
-        "recording. Prints one JSON object for each finding raised or cleared, or a table on a terminal.",
-    )
-    parser.add_argument("config_file", type=Path, metavar="CONFIG")
-    parser.add_argument(
-        "events",
-        type=Path,
-        nargs="+",
-        metavar="EVENTS",
-        help="a file of JSON lines, gzipped or not, a folder of recordings, or - for standard input; several are read "
-        "one after the other",
-    )
-    add_feeds_match(parser)
-    parser.add_argument(
-        "--until",
-        type=float,
-        metavar="SECONDS",
-        help="stop the clock this long after the first line (default: when no timer is running any more)",
-    )
-    parser.add_argument(
-        "--statuses", action="store_true", help="also print the status of every check and subject at the end"
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON objects on a terminal too")
-    parser.set_defaults(command=_replay)
-
-
-def _replay(options: argparse.Namespace) -> int:
-    from ermon.config.load import load_config
-    from ermon.recording.files import STANDARD_INPUT, RecordedLines, recordings
-    from ermon.recording.replay import Playback, Replay, to_line, to_row
-    from ermon.sources.reading import load_local
-
-    def note(text: str) -> None:
-        print(f"{lines.path}: {text}", file=sys.stderr)
-
-    def reject(_: int, rejected: Rejected) -> None:
-        print(f"{lines.path}:{lines.number}: skipped: {rejected.reason}: {rejected.detail}", file=sys.stderr)
-
-    loaded = load_config(options.config_file).only_feeds(options.feeds_match)
-    digest = hashlib.sha256(options.config_file.read_bytes()).hexdigest()
-    lines = RecordedLines([path for each in options.events for path in recordings(each)], note)
-    lists, problems = load_local(loaded.config, options.config_file.parent)
-    print(*(f"{options.config_file}: {problem}\n" for problem in problems), sep="", end="", file=sys.stderr)
-    replay = Replay(Playback(loaded.config, reject, lists=lists, config_sha256=digest, note=note))
-    show = to_row if sys.stdout.isatty() and not options.json else to_line
-    for transition in replay.transitions(lines, options.until):
-        print(show(transition), flush=STANDARD_INPUT in options.events)
-    if not replay.decoded_anything:
-        print(
-            f"{', '.join(map(str, options.events))}: no line could be decoded: is it a recording of ExaBGP's JSON, "
-            f"for the feeds of {options.config_file}?",
-            file=sys.stderr,
-        )
-        return USAGE
-    for status in replay.statuses() if options.statuses else ():
-        print(show(status))
-    return FINE
 
 
 # What ermon does: shown and explained ---------------------------------------------------------------

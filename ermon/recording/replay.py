@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -86,6 +86,39 @@ class Expected:
 Step = Event | Begun | Passed | Heard | Maintained | Expected
 
 
+class Continuity:
+    """Which files continue the one before, so that the snapshot at their begin says nothing new."""
+
+    def __init__(self, note: Callable[[str], None]) -> None:
+        """``note`` is called with messages about the recording for the user."""
+        self.ended = False
+        """The file is complete, so the next one may continue it."""
+        self.skipping = False
+        """A snapshot without new information is being read."""
+        self._note = note
+        self._head: Head | None = None
+
+    def begin(self, head: Head, config_sha256: str = "") -> None:
+        """A file begins; what it was recorded with is compared with the digest of a configuration, if there is one."""
+        last, ended = self._head, self.ended
+        self._head, self.ended = head, False
+        self.skipping = ended and last is not None and _follows(head, last)
+        if self.skipping:
+            return
+        if head.config_sha256 and config_sha256 and head.config_sha256 != config_sha256:
+            self._note("recorded with another configuration: the findings may differ")
+        if last is not None and head.recording == last.recording and head.part > last.part + 1:
+            self._note(f"parts {last.part + 1} to {head.part - 1} of the recording are missing before it")
+        if head.lost_lines:
+            self._note(
+                f"{head.lost_lines} lines before it could not be recorded; findings that they raised and cleared may be missing"
+            )
+
+
+def _follows(head: Head, last: Head) -> bool:
+    return head.reason is Reason.FULL and head.recording == last.recording and head.part == last.part + 1
+
+
 class Playback:
     """Reads one recording. ``lists`` apply until the recording says which lists were in force."""
 
@@ -111,11 +144,7 @@ class Playback:
         self._decoder = Decoder(self._feeds)
         self._streams: dict[str, RouterStream] = {}
         """By router: what reads its BMP connection."""
-        self._head: Head | None = None
-        self._ended = False
-        """The file is complete, so the next one may continue it."""
-        self._skipping = False
-        """A snapshot without new information is being read."""
+        self._files = Continuity(note)
         self._routes: dict[str, dict[object, Route]] | None = None
         """The routes of the snapshot that is being read, by feed."""
 
@@ -132,7 +161,7 @@ class Playback:
                     yield from self._take_entry(entry.ermon, entry.time)
                 except ValueError as error:
                     self._reject_entry(number, line, str(error))
-            elif line.strip() and not self._skipping:
+            elif line.strip() and not self._files.skipping:
                 yield from self._take_line(number, line)
 
     def _take_line(self, number: int, line: bytes) -> Iterator[Event]:
@@ -158,11 +187,11 @@ class Playback:
         match entry:
             case Head():
                 self._take_head(entry)
-            case State() if self._skipping:
-                self._skipping = False
+            case State() if self._files.skipping:
+                self._files.skipping = False
             case State():
                 yield self._begin(entry)
-            case _ if self._skipping:
+            case _ if self._files.skipping:
                 pass
             case Listed():
                 yield from self._take_list(entry, time)
@@ -171,7 +200,7 @@ class Playback:
             case Connected() | Reported():
                 yield from self._take_report(entry, time)
             case End():
-                self._ended = True
+                self._files.ended = True
             case Happened() | Delivered() | Maintenance():
                 yield self._moved(entry, time)
             case _:
@@ -199,23 +228,13 @@ class Playback:
                 return Maintained(time, windows)
 
     def _take_head(self, head: Head) -> None:
-        last, ended = self._head, self._ended
-        self._head, self._ended = head, False
-        self._skipping = ended and last is not None and _follows(head, last)
-        if self._skipping:
+        self._files.begin(head, self._config_sha256)
+        if self._files.skipping:
             return
         self._routes = {}
         self._lists = {}
         self._decoder = Decoder(self._feeds)
         self._streams = {}
-        if head.config_sha256 and self._config_sha256 and head.config_sha256 != self._config_sha256:
-            self._note("recorded with another configuration: the findings may differ")
-        if last is not None and head.recording == last.recording and head.part > last.part + 1:
-            self._note(f"parts {last.part + 1} to {head.part - 1} of the recording are missing before it")
-        if head.lost_lines:
-            self._note(
-                f"{head.lost_lines} lines before it could not be recorded; findings that they raised and cleared may be missing"
-            )
 
     def _known(self, event: Event) -> Event:
         feed = getattr(event, "feed", None)
@@ -239,14 +258,23 @@ class Playback:
                 yield Expected(time, self.config)
 
 
-def _follows(head: Head, last: Head) -> bool:
-    return head.reason is Reason.FULL and head.recording == last.recording and head.part == last.part + 1
+Piece = TypeVar("Piece")
+Piece_contra = TypeVar("Piece_contra", contravariant=True)
 
 
-class Replay:
+class Reader(Protocol[Piece_contra]):
+    """Reads recordings of one format, which consist of such pieces."""
+
+    @property
+    def config(self) -> Config: ...
+
+    def steps(self, pieces: Iterable[Piece_contra], /) -> Iterator[Step]: ...
+
+
+class Replay(Generic[Piece]):
     """One run over a recording. Iterate over ``transitions``, then ask for ``statuses``."""
 
-    def __init__(self, playback: Playback) -> None:
+    def __init__(self, playback: Reader[Piece]) -> None:
         self._playback = playback
         self._monitor: Monitor | None = None
         self._start = 0.0
@@ -256,11 +284,11 @@ class Replay:
     def decoded_anything(self) -> bool:
         return self._monitor is not None
 
-    def transitions(self, lines: Iterable[bytes], until: float | None = None) -> Iterator[dict[str, Any]]:
-        """Yield the raised and cleared findings, in order. ``until`` stops the clock so many seconds after the first
-        line; without it, the clock runs until no timer of a finding or session is running.
+    def transitions(self, pieces: Iterable[Piece], until: float | None = None) -> Iterator[dict[str, Any]]:
+        """Yield the raised and cleared findings, in order. ``pieces`` are what the reader reads, such as lines. ``until`` stops
+        the clock so many seconds after the first step; without it, the clock runs until no timer of a finding or session is running.
         """
-        for step in self._playback.steps(lines):
+        for step in self._playback.steps(pieces):
             if self._monitor is None:
                 self._start = step.time
             if until is not None and step.time > self._end(until):

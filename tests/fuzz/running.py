@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
 
-from tests.fuzz import databases, documents, http, lines, messages, reports
+from tests.fuzz import databases, documents, http, lines, messages, mrt, reports
 
 Target = Callable[[Random], None]
 TARGETS: dict[str, Target] = {
@@ -20,6 +20,7 @@ TARGETS: dict[str, Target] = {
         messages.opens,
         reports.reports,
         reports.judged_reports,
+        mrt.mrt,
         *documents.TARGETS,
         databases.database_file,
         http.http,

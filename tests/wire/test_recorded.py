@@ -18,7 +18,8 @@ from tests.wire.differences import SAME, compare
 from tests.wire.exabgp import negotiated
 
 RECORDED = Path(__file__).parents[1] / "recorded"
-MRT, BMP = sorted(RECORDED.glob("mrt/*.mrt")), sorted(RECORDED.glob("bmp/*.bmp"))
+MRT = sorted(path for path in RECORDED.glob("mrt/*.mrt") if "table" not in path.stem)
+BMP = sorted(RECORDED.glob("bmp/*.bmp"))
 HEADER = 19
 
 BGP4MP, BGP4MP_ET = 16, 17

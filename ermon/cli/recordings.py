@@ -1,0 +1,187 @@
+"""The commands that read recordings."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ermon.cli.shared import FINE, USAGE, Commands, RefusedError, add_feeds_match
+
+if TYPE_CHECKING:
+    from ermon.config.load import LoadedConfig
+    from ermon.exabgp.decode import Rejected
+    from ermon.recording.replay import Replay
+
+
+def add_replay(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "replay",
+        help="run recorded events through the checks",
+        usage="%(prog)s [options] CONFIG EVENTS [EVENTS ...]\n       %(prog)s [options] CONFIG --mrt FILE [--mrt FILE ...] [--feed NAME]",
+        description="Runs a recording of ermon, JSON lines of ExaBGP, or MRT files of routers and route collectors through the code "
+        "of the daemon, with the clock of the recording. Prints one JSON object for each finding raised or cleared, or a table on "
+        "a terminal.",
+    )
+    parser.add_argument("config_file", type=Path, metavar="CONFIG")
+    events = parser.add_argument(
+        "events",
+        type=Path,
+        nargs="+",
+        metavar="EVENTS",
+        help="a file of JSON lines, gzipped or not, a folder of recordings, or - for standard input; several are read "
+        "one after the other",
+    )
+    parser.add_argument(
+        "--mrt",
+        action=_InsteadOf,
+        events=events,
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="instead of EVENTS: a file of MRT (RFC 6396), with messages (BGP4MP, BGP4MP_ET) or tables (TABLE_DUMP_V2), plain or "
+        "compressed with gzip or bzip2, or - for standard input; may be repeated. A session in it is the feed that has the "
+        "addresses of both ends or, of feeds by BMP, the neighbor's",
+    )
+    parser.add_argument(
+        "--feed",
+        metavar="NAME",
+        help="with --mrt: the feed of all peers that no feed's addresses fit, such as the feed of an edge table for a router's own table, or "
+        "one of the view internet for the table of a route collector",
+    )
+    add_feeds_match(parser)
+    parser.add_argument(
+        "--until",
+        type=float,
+        metavar="SECONDS",
+        help="stop the clock this long after the first line (default: when no timer is running any more)",
+    )
+    parser.add_argument(
+        "--statuses", action="store_true", help="also print the status of every check and subject at the end"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON objects on a terminal too")
+    parser.set_defaults(command=_replay)
+
+
+class _InsteadOf(argparse.Action):
+    """Appends, and makes another argument optional."""
+
+    def __init__(self, *arguments: Any, events: argparse.Action, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._events = events
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        del parser, option_string
+        setattr(namespace, self.dest, [*getattr(namespace, self.dest), values])
+        self._events.nargs, self._events.required = "*", False
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from ermon.config.load import load_config
+    from ermon.recording.files import STANDARD_INPUT
+
+    if options.mrt and options.events:
+        raise RefusedError(
+            f"give either EVENTS or --mrt, not both: {options.events[0]}, --mrt {options.mrt[0]}"
+        )
+    if options.feed and not options.mrt:
+        raise RefusedError("--feed is for --mrt: lines of ExaBGP say themselves of which feed they are")
+    loaded = load_config(options.config_file).only_feeds(options.feeds_match)
+    replay_them = _replay_mrt if options.mrt else _replay_lines
+    return replay_them(options, loaded, flush=STANDARD_INPUT in (options.mrt or options.events))
+
+
+def _lists(options: argparse.Namespace, loaded: LoadedConfig) -> Any:
+    """Return the published lists that are files; say which of them cannot be read."""
+    from ermon.sources.reading import load_local
+
+    lists, problems = load_local(loaded.config, options.config_file.parent)
+    print(*(f"{options.config_file}: {problem}\n" for problem in problems), sep="", end="", file=sys.stderr)
+    return lists
+
+
+def _show(options: argparse.Namespace) -> Callable[[dict[str, Any]], str]:
+    from ermon.recording.replay import to_line, to_row
+
+    return to_row if sys.stdout.isatty() and not options.json else to_line
+
+
+def _show_statuses(options: argparse.Namespace, replay: Replay[Any]) -> int:
+    show = _show(options)
+    for status in replay.statuses() if options.statuses else ():
+        print(show(status))
+    return FINE
+
+
+def _replay_lines(options: argparse.Namespace, loaded: LoadedConfig, *, flush: bool) -> int:
+    from ermon.recording.files import RecordedLines, recordings
+    from ermon.recording.replay import Playback, Replay
+
+    def note(text: str) -> None:
+        print(f"{lines.path}: {text}", file=sys.stderr)
+
+    def reject(_: int, rejected: Rejected) -> None:
+        print(f"{lines.path}:{lines.number}: skipped: {rejected.reason}: {rejected.detail}", file=sys.stderr)
+
+    digest = hashlib.sha256(options.config_file.read_bytes()).hexdigest()
+    lines = RecordedLines([path for each in options.events for path in recordings(each)], note)
+    lists, show = _lists(options, loaded), _show(options)
+    replay = Replay(Playback(loaded.config, reject, lists=lists, config_sha256=digest, note=note))
+    for transition in replay.transitions(lines, options.until):
+        print(show(transition), flush=flush)
+    if not replay.decoded_anything:
+        print(
+            f"{', '.join(map(str, options.events))}: no line could be decoded: is it a recording of ExaBGP's JSON, "
+            f"for the feeds of {options.config_file}? --mrt FILE reads MRT.",
+            file=sys.stderr,
+        )
+        return USAGE
+    return _show_statuses(options, replay)
+
+
+def _replay_mrt(options: argparse.Namespace, loaded: LoadedConfig, *, flush: bool) -> int:
+    from ermon.recording.mrt.files import MrtFiles
+    from ermon.recording.mrt.peers import Matching
+    from ermon.recording.mrt.replay import MrtPlayback
+    from ermon.recording.mrt.report import MrtReport, half_tables, peers_without_feed
+    from ermon.recording.replay import Replay
+    from ermon.sources.published import with_published
+
+    def note(text: str) -> None:
+        print(f"{files.path}: {text}", file=sys.stderr)
+
+    config = with_published(loaded.config, _lists(options, loaded))
+    if options.feed is not None and options.feed not in config.feeds:
+        raise RefusedError(
+            f"--feed {options.feed}: there is no such feed; there are {', '.join(sorted(config.feeds))}"
+        )
+    files, report, matching = MrtFiles(options.mrt, note), MrtReport(note), Matching(config, options.feed)
+    playback, show = MrtPlayback(config, matching, report.skipped), _show(options)
+    replay = Replay(playback)
+    for transition in replay.transitions(files, options.until):
+        print(show(transition), flush=flush)
+    report.close()
+    names = ", ".join(map(str, options.mrt))
+    if unmatched := peers_without_feed(playback.without_feed(), matching):
+        hint = "" if options.feed else "; --feed NAME takes them as that feed"
+        print(
+            f"{names}: no feed of {options.config_file} has these peers: {', '.join(unmatched)}{hint}",
+            file=sys.stderr,
+        )
+    if not replay.decoded_anything:
+        if not unmatched:
+            what = "no record of sessions or tables" if report.count else "no record of MRT"
+            print(f"{names}: there is {what} in it that ermon can read", file=sys.stderr)
+        return USAGE
+    for text in half_tables(playback):
+        note(text)
+    return _show_statuses(options, replay)

@@ -1,0 +1,1 @@
+"""MRT files of routers and route collectors as input: ``ermon replay --mrt``."""

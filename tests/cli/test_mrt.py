@@ -1,0 +1,105 @@
+"""`ermon replay --mrt`: what it says of files that it cannot use."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ermon.cli import run
+
+TESTS = Path(__file__).parents[1]
+CONFIG = TESTS / "recorded" / "earlier-ermon" / "ermon.yml"
+MRT = TESTS / "recorded" / "mrt"
+FRR, TABLE = MRT / "frr-8.4.4-all.mrt", MRT / "frr-8.4.4-table.mrt"
+
+
+def replay(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    code = run(["replay", str(CONFIG), *map(str, arguments)])
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def test_a_link_that_a_router_lost_is_found_in_its_file(capsys) -> None:
+    code, out, err = replay(capsys, "--until", 60, "--mrt", FRR, "--feed", "edge-1")
+    assert code == 0
+    found = [json.loads(line) for line in out.splitlines()]
+    assert [(t["state"], t["labels"]["link"]) for t in found if t["check"] == "link-down"] == [
+        ("raised", "primary")
+    ]
+    assert err == f"{FRR}: record at octet 3212: skipped: BGP4MP (type 16, subtype 5): addresses of AFI 8\n"
+
+
+def test_flags_may_be_in_any_order(capsys) -> None:
+    expected = replay(capsys, "--mrt", TABLE, "--feed", "edge-1", "--statuses")
+    assert expected[1]
+    code = run(["replay", "--feed", "edge-1", "--mrt", str(TABLE), "--statuses", str(CONFIG)])
+    assert (code, capsys.readouterr().out) == (0, expected[1])
+
+
+def test_peers_of_no_feed_are_named_with_what_to_do(capsys) -> None:
+    code, out, err = replay(capsys, "--mrt", TABLE)
+    assert (code, out) == (2, "")
+    assert err == (
+        f"{TABLE}: no feed of {CONFIG} has these peers: 203.0.113.6 AS 12076 (3 records), 203.0.113.2 AS 12076 (3 records), "
+        "0.0.0.0 AS 0 (3 records), 192.0.2.254 AS 64510 (2 records); --feed NAME takes them as that feed\n"
+    )
+
+
+def test_half_a_table_is_named(capsys) -> None:
+    code, _, err = replay(capsys, "--mrt", MRT / "bird-2.0.12-table-ipv4.mrt", "--feed", "edge-1")
+    assert code == 0
+    assert "there is no table of IPv6 for edge-1, so that its IPv6 counts as empty" in err
+    both = [argument for f in ("ipv4", "ipv6") for argument in ("--mrt", MRT / f"bird-2.0.12-table-{f}.mrt")]
+    assert replay(capsys, *both, "--feed", "edge-1")[2] == ""
+
+
+def test_a_file_that_is_not_mrt(tmp_path: Path, capsys) -> None:
+    file = tmp_path / "file"
+    file.write_text("This is a text, and longer than the header of a record.\n")
+    code, out, err = replay(capsys, "--mrt", file)
+    assert (code, out) == (2, "")
+    first, second = err.splitlines()
+    assert first.startswith(f"{file}: the record at octet 0 says that it has ")
+    assert second == f"{file}: there is no record of MRT in it that ermon can read"
+    file.write_bytes(b"")
+    assert replay(capsys, "--mrt", file)[::2] == (2, f"{second}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("--mrt", "a.mrt", "b.jsonl"), "give either EVENTS or --mrt, not both: b.jsonl, --mrt a.mrt"),
+        (("a.jsonl", "--feed", "edge-1"), "--feed is for --mrt"),
+        (("--mrt", "a.mrt", "--feed", "edge-9"), "--feed edge-9: there is no such feed; there are edge-1, "),
+    ],
+)
+def test_flags_that_do_not_belong_together(arguments, why: str, capsys) -> None:
+    code, _, err = replay(capsys, *arguments)
+    assert code == 2
+    assert err.startswith(f"ermon: {why}")
+
+
+def test_events_are_still_required_without_a_file_of_mrt(capsys) -> None:
+    with pytest.raises(SystemExit) as ended:
+        replay(capsys, "--until", 5)
+    assert ended.value.code == 2
+    assert "the following arguments are required: EVENTS" in capsys.readouterr().err
+
+
+def test_very_many_damaged_records_are_counted(tmp_path: Path, capsys) -> None:
+    file = tmp_path / "damaged.mrt"
+    damaged = (bytes(4) + b"\0\x10\0\4" + b"\0\0\0\1\0") * 300 + (bytes(4) + b"\0\x0c\0\1" + bytes(4)) * 40
+    file.write_bytes(damaged + FRR.read_bytes())
+    code, _, err = replay(capsys, "--mrt", file, "--feed", "edge-1")
+    assert code == 0
+    lines = err.splitlines()
+    assert (
+        lines[0]
+        == f"{file}: record at octet 0: skipped: BGP4MP (type 16, subtype 4): it ends before its addresses"
+    )
+    assert lines[10:] == [
+        f"{file}: 291 more damaged records: skipped",
+        f"{file}: 40 records not used: TABLE_DUMP (type 12, subtype 1): it is not read; the first at octet 3900",
+    ]
