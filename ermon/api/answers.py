@@ -486,6 +486,17 @@ class CoveredDoc(msgspec.Struct, frozen=True, kw_only=True):
     """The summaries of findings raised there: they stay raised, marked as suppressed."""
 
 
+class ProbeGroupDoc(msgspec.Struct, frozen=True, kw_only=True):
+    """Targets for blackbox_exporter, in the format of Prometheus' HTTP service discovery: those of one service in one group of
+    circuits.
+    """
+
+    targets: tuple[str, ...]
+    """Hosts with TCP ports."""
+    labels: Mapping[str, str]
+    """``ms_service``, ``geo`` and, if it has a name, ``group``: the labels of ermon's own series."""
+
+
 class CallerDoc(msgspec.Struct, frozen=True, kw_only=True):
     """The caller."""
 

@@ -28,6 +28,7 @@ from ermon.api.answers import (
     LinkEvent,
     OneFindingDoc,
     PoolEvent,
+    ProbeGroupDoc,
     RoutesDoc,
     SearchDoc,
     SnapshotEvent,
@@ -61,6 +62,8 @@ class Endpoint(NamedTuple):
     """The type of the answer's ``data``."""
     body: Any = None
     """The type of the request's body."""
+    bare: bool = False
+    """The answer is its data alone, because its format is that of another program."""
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -81,6 +84,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("POST", "/api/v1/maintenance/preview", CoveredDoc, WindowRequest),
     Endpoint("DELETE", "/api/v1/maintenance/{id}", WindowDoc),
     Endpoint("POST", "/api/v1/accept", tuple[AcceptedDoc, ...], AcceptRequest),
+    Endpoint("GET", "/api/v1/probes", tuple[ProbeGroupDoc, ...], bare=True),
     Endpoint("GET", "/api/v1/caller", CallerDoc),
     Endpoint("GET", "/api/v1/schema", Mapping[str, Any]),
 )
@@ -91,7 +95,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
 def make_schema() -> Mapping[str, Any]:
     """Return the schema of all answers: ``paths`` by path and method, ``events`` by kind, ``$defs`` for both.
 
-    An ``answer`` describes the whole answer of a success, with its envelope; ``error`` describes every other answer.
+    An ``answer`` describes the whole answer of a success, with its envelope if it has one; ``error`` describes every other
+    answer.
     """
     bodies = [each for each in ENDPOINTS if each.body is not None]
     types = [
@@ -105,9 +110,9 @@ def make_schema() -> Mapping[str, Any]:
     found = iter(schemas)
     paths: dict[str, dict[str, dict[str, Any]]] = {}
     for each in ENDPOINTS:
-        paths.setdefault(each.path, {})[each.method] = {
-            "answer": {"$ref": "#/$defs/Success", "properties": {"data": next(found)}}
-        }
+        data = next(found)
+        answer = data if each.bare else {"$ref": "#/$defs/Success", "properties": {"data": data}}
+        paths.setdefault(each.path, {})[each.method] = {"answer": answer}
     events = {kind: next(found) for kind in EVENTS}
     for each in bodies:
         paths[each.path][each.method]["body"] = next(found)

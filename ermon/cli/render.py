@@ -8,15 +8,14 @@ import sysconfig
 from pathlib import Path
 from typing import get_args
 
+from ermon.cli.prometheus import add_probes, add_rules
 from ermon.cli.shared import (
-    DEFAULT_LISTEN_ADDRESS,
     FINE,
     PLATFORMS,
     Commands,
     RefusedError,
     add_config_file,
     add_feeds_match,
-    external_url,
 )
 from ermon.model.prefixes import Family
 
@@ -28,7 +27,7 @@ def add_render(commands: Commands) -> None:
         description="Prints generated configuration for routers, systemd, ExaBGP and Prometheus.",
     )
     what = parser.add_subparsers(title="what", metavar="WHAT", required=True)
-    for add in (_add_exabgp, _add_systemd, _add_router, _add_rules):
+    for add in (_add_exabgp, _add_systemd, _add_router, add_rules, add_probes):
         add(what)
 
 
@@ -222,46 +221,4 @@ def _router(options: argparse.Namespace) -> int:
         print(render_bmp(config, options.name, platform, options.update_source), end="")
     else:
         print(render(config, options.name, platform, dict(options.mirrors), options.update_source), end="")
-    return FINE
-
-
-# Prometheus ----------------------------------------------------------------------------------------------
-
-
-def _add_rules(what: Commands) -> None:
-    rules = what.add_parser(
-        "rules",
-        help="the Prometheus rules",
-        description="Prints a rule file for Prometheus, with alerts on ermon itself and an alert for each check. With a "
-        "configuration, it uses its severities and omits the checks that it switches off.",
-    )
-    rules.add_argument("config_file", type=Path, nargs="?", metavar="CONFIG")
-    rules.add_argument(
-        "--web.external-url",
-        dest="external_url",
-        type=external_url,
-        metavar="URL",
-        help="the URL under which people reach ermon, for the links in alerts (default: %(default)s)",
-        default=f"http://{DEFAULT_LISTEN_ADDRESS}",
-    )
-    which = rules.add_mutually_exclusive_group()
-    for rule_set, text in (
-        ("self", "only the alerts on ermon itself"),
-        (
-            "findings",
-            "only one alert for each check; do not load them if ermon pushes its findings to an Alertmanager",
-        ),
-        ("regions", "only the alerts that need the ermons of all regions together"),
-    ):
-        which.add_argument(f"--{rule_set}", dest="rule_set", action="store_const", const=rule_set, help=text)
-    rules.set_defaults(command=_rules)
-
-
-def _rules(options: argparse.Namespace) -> int:
-    from ermon.config.load import load_config
-    from ermon.rules import RuleSet, render
-
-    config = load_config(options.config_file).config if options.config_file is not None else None
-    wanted = (RuleSet.SELF, RuleSet.FINDINGS) if options.rule_set is None else (RuleSet(options.rule_set),)
-    print(render(wanted, config, options.external_url), end="")
     return FINE

@@ -65,6 +65,13 @@ class Client:
             raise UnreachableError(f"{where}: {_refusal(code, body, where)}")
         return _decode(body, kind, where)
 
+    async def bare(self, path: str, kind: type[T]) -> T:
+        """Return the answer of ``/api/v1/PATH``, whose data has no envelope."""
+        code, body, where = await self._send("GET", path, {})
+        if code != 200:
+            raise UnreachableError(f"{where}: {_refusal(code, body, where)}")
+        return _decode(body, kind, where, bare=True)
+
     async def recording(self) -> list[bytes]:
         """Return the lines of a recording that has the daemon's present state."""
         with self._reached(where := self._where("recording")):
@@ -196,8 +203,10 @@ async def _read(response: aiohttp.ClientResponse, where: str, most: int | None =
     return bytes(body)
 
 
-def _decode(body: bytes, kind: type[T], where: str) -> T:
+def _decode(body: bytes, kind: type[T], where: str, *, bare: bool = False) -> T:
     try:
+        if bare:
+            return _typed(body, kind)
         return _typed(body, Success[kind]).data  # type: ignore[valid-type]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UnreachableError(

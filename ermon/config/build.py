@@ -32,6 +32,7 @@ from ermon.model.inventory import (
     Link,
     Peering,
     Pool,
+    Probe,
     Receive,
     Segment,
     Service,
@@ -89,6 +90,7 @@ def build(file: File) -> Config:
         webhooks=tuple(
             Webhook(entry.url, entry.events, entry.secret_file, _access(entry)) for entry in file.webhooks
         ),
+        probes=tuple(Probe(entry.service, entry.target) for entry in file.probes),
     )
 
 

@@ -30,6 +30,10 @@ from ermon.model.text import (
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _SIZE = re.compile(r"([0-9]{1,9})(KiB|MiB|GiB|TiB)")
+_WILDCARD = re.compile(r"[*?<>]")
+_DIGITS_AND_DOTS = re.compile(r"[0-9.]+")
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*")
 _UNITS = ("", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -176,6 +180,26 @@ def _parse_endpoint(value: object) -> tuple[str, int]:
 _DISTINGUISHER = re.compile(
     r"(?:([0-9]{1,10})|([0-9]{1,3}(?:\.[0-9]{1,3}){3})):([0-9]{1,10})|0x([0-9A-Fa-f]{16})"
 )
+
+
+def _parse_target(value: object) -> str:
+    text = _text(value, "a host and a TCP port such as outlook.office365.com:443")
+    host, colon, port = text.rpartition(":")
+    if colon and _WILDCARD.search(host):
+        raise ValueError(f"{show(host)} is not one host; name a host that answers, without a wildcard")
+    if not colon or not port.isascii() or not port.isdigit() or len(port) > 5 or not _is_host(host):
+        raise ValueError(
+            f"{show(text)} is not a host and a TCP port; write outlook.office365.com:443, 192.0.2.1:443 or "
+            "'[2001:db8::1]:443'"
+        )
+    return f"{host.casefold()}:{_whole(int(port), 1, 65535, 'a TCP port')}"
+
+
+def _is_host(text: str) -> bool:
+    """Return whether a text is an address, as in URLs, or the name of a host (RFC 1123 section 2.1)."""
+    if text.startswith("[") and text.endswith("]"):
+        return _is_address(text[1:-1]) and ":" in text
+    return _is_address(text) if _DIGITS_AND_DOTS.fullmatch(text) else bool(_HOST.fullmatch(text))
 
 
 def _parse_distinguisher(value: object) -> bytes:
@@ -373,6 +397,10 @@ Endpoint = Annotated[
     tuple[str, int], PlainValidator(_parse_endpoint), _schema("string", pattern=f"^(?:{_ENDPOINT.pattern})$")
 ]
 """An address and a TCP port of this machine."""
+Target = Annotated[
+    str, PlainValidator(_parse_target), _schema("string", pattern="^[A-Za-z0-9._:\\[\\]-]+:[0-9]{1,5}$")
+]
+"""A host and a TCP port of it, in small letters."""
 Distinguisher = Annotated[
     bytes, PlainValidator(_parse_distinguisher), _schema("string", pattern=f"^(?:{_DISTINGUISHER.pattern})$")
 ]

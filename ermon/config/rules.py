@@ -19,7 +19,7 @@ from ermon.config.problems import Complaint, advice
 from ermon.config.receivers import cautions_about_receivers, complaints_about_receivers
 from ermon.config.schema import CollectorSection, Draft, ExceptionEntry, MaintenanceEntry, PoolEntry
 from ermon.config.yaml import KeyPath
-from ermon.model.communities import MICROSOFT_ASN
+from ermon.model.communities import MICROSOFT_ASN, is_private_peering
 from ermon.model.inventory import Peering
 from ermon.model.settings import WINDOW_SCOPES
 from ermon.model.source_key import SERVICE_AREAS
@@ -147,6 +147,12 @@ def complaints(draft: Draft) -> Iterator[Complaint]:
     for at, exception in enumerate(draft.exceptions):
         if exception is not None:
             yield from _exception(("exceptions", at), exception)
+    for at, probe in enumerate(draft.probes):
+        if probe is not None and is_private_peering(probe.service.community):
+            yield Complaint(
+                ("probes", at, "service"),
+                f"{probe.service.name} is a region on private peering; probes are for services of Microsoft peering",
+            )
 
 
 def _circuit(name: str, circuit: CircuitEntry) -> Iterator[Complaint]:
@@ -296,10 +302,29 @@ def cautions(draft: Draft) -> Iterator[Complaint]:
                     ("nat_pools", name),
                     f"{key} is a private peering; pools are checked on Microsoft peering only",
                 )
+    yield from _probes(draft)
     yield from cautions_about_feeds(draft)
     yield from cautions_about_bmp(draft)
     yield from cautions_about_azure(draft.azure, draft.circuits)
     yield from cautions_about_receivers(draft.alertmanager, draft.webhooks)
+
+
+def _probes(draft: Draft) -> Iterator[Complaint]:
+    circuits = [c for c in draft.circuits.values() if c.peering is Peering.MICROSOFT]
+    required = {service.name.name for circuit in circuits for service in circuit.receive.services}
+    for at, probe in enumerate(draft.probes):
+        if probe is None:
+            continue
+        if not circuits:
+            yield Complaint(
+                ("probes", at), "has no effect: probes are for Microsoft peering, and no circuit has it"
+            )
+        elif probe.service.name not in required:
+            yield Complaint(
+                ("probes", at, "service"),
+                f"has no alert: no circuit requires {probe.service.name}, so ermon does not count its routes; add it to "
+                "receive.services",
+            )
 
 
 def _collector(collector: CollectorSection) -> Iterator[Complaint]:

@@ -39,8 +39,10 @@ from ermon.config.fields import (
     PositiveDuration,
     Reference,
     RouterId,
+    ServiceName,
     SessionAddress,
     Several,
+    Target,
     Timestamp,
 )
 from ermon.config.receivers import AlertmanagerSection, WebhookEntry
@@ -361,6 +363,15 @@ class ExceptionEntry(Section):
         return {key: value for key in sorted(keys) if (value := getattr(self, key)) is not None}
 
 
+class ProbeEntry(Section):
+    """A TCP port of a service that blackbox_exporter probes, besides those that the Microsoft 365 list names."""
+
+    service: ServiceName
+    """The service, by name or community."""
+    target: Target
+    """A host of the service and the port, such as outlook.office365.com:443."""
+
+
 class ChecksSection(Section):
     """Settings of checks, by name."""
 
@@ -392,6 +403,7 @@ class Draft(Section):
     alertmanager: AlertmanagerSection = AlertmanagerSection()
     """Pushing findings to Alertmanager."""
     webhooks: Several[WebhookEntry | None] = ()
+    probes: Several[ProbeEntry | None] = ()
 
 
 class File(Draft):
@@ -409,6 +421,8 @@ class File(Draft):
     """Subjects for which a check is switched off."""
     webhooks: Several[WebhookEntry] = ()
     """Receivers of findings as JSON."""
+    probes: Several[ProbeEntry] = ()
+    """Targets for blackbox_exporter, which ermon hands to Prometheus with those of the Microsoft 365 list."""
     checks: ChecksSection = ChecksSection()
     """Settings of checks, by name."""
 

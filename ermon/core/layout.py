@@ -74,10 +74,13 @@ class Layout:
         }
         """By family: the feeds that show the internet or what is advertised to it."""
         self.addresses = {
-            pool.name: sum(last - first + 1 for _, first, last in merged(pool.prefixes))
+            pool.name: {
+                family: sum(last - first + 1 for _, first, last in merged(pool.prefixes_of(family)))
+                for family in pool.families
+            }
             for pool in config.pools.values()
         }
-        """By pool: its number of addresses."""
+        """By pool and family: its number of addresses."""
         self.metros_apart = tuple(metros_apart(config))
         """The pairs of sets of metropolitan areas that share none: circuits of a group in both are redundant."""
         self.expected_on = {

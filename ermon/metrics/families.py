@@ -151,6 +151,9 @@ POOL_ON_INTERNET = _gauge(
     *("pool", "family", "feed", "state"),
 )
 POOL_ADDRESSES = _gauge("ermon_pool_addresses", "Addresses in the pool.", "pool")
+POOL_FAMILY_ADDRESSES = _gauge(
+    "ermon_pool_family_addresses", "Addresses of one family in the pool.", "pool", "family"
+)
 FINDING_RAISED = _gauge(
     "ermon_finding_raised",
     "1 while a finding is raised, from the end of raise_after to the end of clear_after, else 0.",

@@ -58,6 +58,7 @@ from ermon.metrics.families import (
     METROS_APART,
     POOL_ADDRESSES,
     POOL_ADVERTISED,
+    POOL_FAMILY_ADDRESSES,
     POOL_ON_INTERNET,
     SESSION_DOWNS,
     SESSION_STATE,
@@ -127,7 +128,8 @@ class Snapshot(NamedTuple):
     """Converts a time of ``sessions`` to the wall clock."""
     maintenance: Mapping[tuple[str, str, str], float]
     """The circuits, links and feeds in maintenance, as (circuit, link, feed), with the end of the maintenance."""
-    addresses: Mapping[str, int]
+    addresses: Mapping[str, Mapping[Family, int]]
+    """By pool and family."""
     metros_apart: Collection[tuple[CircuitGroup, Family, Metros, Metros]]
     texts: Texts
 
@@ -347,7 +349,11 @@ def _read_pools(snapshot: Snapshot) -> Iterator[tuple[MetricFamily, Iterable[Sam
         for feed, answer in answers.items()
     )
     yield POOL_ON_INTERNET, _one_per_state(on_internet, Answer)
-    yield POOL_ADDRESSES, (((name,), snapshot.addresses[name]) for name, _ in pools)
+    yield POOL_ADDRESSES, (((name,), sum(snapshot.addresses[name].values())) for name, _ in pools)
+    yield (
+        POOL_FAMILY_ADDRESSES,
+        (((name, family), count) for name, _ in pools for family, count in snapshot.addresses[name].items()),
+    )
 
 
 def _one_per_state(

@@ -100,6 +100,32 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedEndpoint:
+    """A TCP port of a host that a published list names as a part of a service."""
+
+    service: str
+    """The label of the service, as in ``Service.name``."""
+    target: str
+    """Host and port, such as ``mail.example.net:443``."""
+    starts: date | None = None
+    """First day (UTC) on which it is in use."""
+    ends: date | None = None
+    """First day (UTC) on which it is no longer in use."""
+
+    def in_use(self, day: date) -> bool:
+        return (self.starts is None or self.starts <= day) and (self.ends is None or day < self.ends)
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A TCP port of a host that the configuration names as a part of a service."""
+
+    service: Service
+    target: str
+    """Host and port, such as ``mail.example.net:443``."""
+
+
+@dataclass(frozen=True, slots=True)
 class Receive:
     """What Microsoft must send on each link of a circuit."""
 
@@ -111,6 +137,10 @@ class Receive:
     only_listed: bool = False
     lists_known: bool = True
     """Whether all of ``sources`` have been read, and are in ``prefixes``."""
+    endpoints: tuple[ListedEndpoint, ...] = ()
+    """What the lists that have been read name."""
+    unread: tuple[Source, ...] = ()
+    """Those of ``sources`` that have not been read yet."""
     own_prefixes: tuple[Prefix, ...] = ()
     """Your own space that comes back on purpose: BYOIP, Global Reach, branch to branch."""
     allow_default: bool = False
@@ -431,6 +461,7 @@ class Config:
     maintenance: tuple[MaintenanceWindow, ...] = ()
     exceptions: tuple[CheckException, ...] = ()
     webhooks: tuple[Webhook, ...] = ()
+    probes: tuple[Probe, ...] = ()
     edge_tables: Mapping[RoutingTable, tuple[Feed, ...]] = field(init=False, compare=False, repr=False)
     """By routing table: the feeds that show its routes."""
     mirrors: Mapping[LinkKey | None, tuple[Feed, ...]] = field(init=False, compare=False, repr=False)

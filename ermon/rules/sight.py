@@ -7,6 +7,7 @@ from typing import Any
 from ermon.checks.check import runbook_url
 from ermon.checks.sight import EXABGP_DOWN
 from ermon.model.settings import Severity
+from ermon.rules.alerts import alert
 from ermon.rules.findings import HELD
 
 _JOB = 'job=~"ermon(-.+)?"'
@@ -22,7 +23,7 @@ def group(external_url: str) -> dict[str, Any]:
 
 def _ermon_runs() -> list[dict[str, Any]]:
     return [
-        _alert(
+        alert(
             "ErmonDown",
             Severity.CRITICAL,
             # A target that has vanished counts as down. If another target of its job is up, it was replaced.
@@ -33,7 +34,7 @@ def _ermon_runs() -> list[dict[str, Any]]:
             "On its host: systemctl status ermon, journalctl -u ermon --since -15min.",
             wait="1m",
         ),
-        _alert(
+        alert(
             "ErmonInstanceDown",
             Severity.WARNING,
             f"up{{{_JOB}}} == 0\nand on (job)\nmax by (job) (up{{{_JOB}}}) == 1",
@@ -47,7 +48,7 @@ def _ermon_runs() -> list[dict[str, Any]]:
 
 def _nothing_ends_again_and_again(url: str) -> list[dict[str, Any]]:
     return [
-        _alert(
+        alert(
             "ErmonExabgpNotRunning",
             # Not critical: the check exabgp-down is, and names the same process seconds after its end.
             Severity.WARNING,
@@ -58,7 +59,7 @@ def _nothing_ends_again_and_again(url: str) -> list[dict[str, Any]]:
             wait="2m",
             annotations={"runbook_url": runbook_url(url, EXABGP_DOWN.name)},
         ),
-        _alert(
+        alert(
             "ErmonExabgpRestarting",
             Severity.WARNING,
             "increase(ermon_exabgp_restarts_total[30m]) > 2",
@@ -68,7 +69,7 @@ def _nothing_ends_again_and_again(url: str) -> list[dict[str, Any]]:
             "again. The log has the reason: journalctl -u ermon --since -30min.",
             annotations={"runbook_url": runbook_url(url, EXABGP_DOWN.name)},
         ),
-        _alert(
+        alert(
             "ErmonRestarting",
             Severity.WARNING,
             f"changes(process_start_time_seconds{{{_JOB}}}[30m]) > 2",
@@ -81,7 +82,7 @@ def _nothing_ends_again_and_again(url: str) -> list[dict[str, Any]]:
 
 def _ermon_keeps_up() -> list[dict[str, Any]]:
     return [
-        _alert(
+        alert(
             "ErmonReloadFailed",
             Severity.WARNING,
             f"last_over_time(ermon_config_last_reload_successful[{HELD}]) == 0",
@@ -89,7 +90,7 @@ def _ermon_keeps_up() -> list[dict[str, Any]]:
             "{{ $labels.instance }} keeps its previous configuration. ermon check ermon.yml shows the errors in the new one.",
             wait="5m",
         ),
-        _alert(
+        alert(
             "ErmonFallingBehind",
             Severity.WARNING,
             # A full table may take ermon a minute. The lag is that of the newest message that ExaBGP has read. A router
@@ -107,7 +108,7 @@ def _ermon_keeps_up() -> list[dict[str, Any]]:
 
 def _somebody_is_told(url: str) -> list[dict[str, Any]]:
     return [
-        _alert(
+        alert(
             "ErmonNotificationsFailing",
             Severity.WARNING,
             "increase(ermon_notification_failures_total[15m]) > 0\n"
@@ -117,7 +118,7 @@ def _somebody_is_told(url: str) -> list[dict[str, Any]]:
             "{{ $labels.receiver }} has accepted nothing from {{ $labels.instance }} for a quarter of an hour. The log has its answers: journalctl -u ermon --since -15min.",
             wait="2m",
         ),
-        _alert(
+        alert(
             "ErmonCannotNotify",
             Severity.CRITICAL,
             "sum by (job) (increase(ermon_notification_failures_total[15m])) > 0\n"
@@ -128,7 +129,7 @@ def _somebody_is_told(url: str) -> list[dict[str, Any]]:
             f"The findings are on {url}/",
             wait="2m",
         ),
-        _alert(
+        alert(
             "ErmonWatchdog",
             None,
             "vector(1)",
@@ -139,23 +140,3 @@ def _somebody_is_told(url: str) -> list[dict[str, Any]]:
             },  # the push has a watchdog of its own: neither hides that the other stops
         ),
     ]
-
-
-def _alert(
-    name: str,
-    severity: Severity | None,
-    expression: str,
-    summary: str,
-    description: str,
-    *,
-    wait: str | None = None,
-    labels: dict[str, str] | None = None,
-    annotations: dict[str, str] | None = None,
-) -> dict[str, Any]:
-    return {
-        "alert": name,
-        "expr": expression,
-        **({"for": wait} if wait is not None else {}),
-        "labels": {"severity": str(severity) if severity is not None else "none", **(labels or {})},
-        "annotations": {"summary": summary, "description": description, **(annotations or {})},
-    }

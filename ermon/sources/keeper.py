@@ -368,7 +368,8 @@ class SourceKeeper:
             missing = str(error)
             found = [prefix for part in parts for prefix in part.prefixes]
             kept = [prefix for prefixes in carried.values() for prefix in prefixes]
-            published = published_list((*found, *kept), parts[0].version)
+            endpoints = [endpoint for part in parts for endpoint in part.endpoints]
+            published = published_list((*found, *kept), parts[0].version, endpoints)
         if problem := refusal(published, None):
             raise SourceError(problem)
         if published == before:

@@ -18,7 +18,8 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 from msgspec import Struct
 
-from ermon.model.inventory import ExpectedPrefix
+from ermon.model import communities
+from ermon.model.inventory import ExpectedPrefix, ListedEndpoint
 from ermon.model.prefixes import Prefix, parse_prefix
 from ermon.model.source_key import SERVICE_AREAS
 from ermon.sources.published import (
@@ -35,6 +36,37 @@ KIND = "m365"
 
 DEFAULT_INSTANCE = "Worldwide"
 
+_PUBLIC = {
+    "Exchange": "12076:5010",
+    "SharePoint": "12076:5020",
+    "Skype": "12076:5030",
+    "Common": "12076:5100",
+}
+"""The community of each service area's routes (Microsoft, "Using BGP communities in ExpressRoute")."""
+_US_GOVERNMENT = {
+    "Exchange": "12076:5110",
+    "SharePoint": "12076:5120",
+    "Skype": "12076:5130",
+    "Common": "12076:5200",
+}
+"""The same in the national clouds of the US (Microsoft, "ExpressRoute routing requirements")."""
+_COMMUNITIES = {
+    "worldwide": _PUBLIC,
+    "usgovdod": _US_GOVERNMENT,
+    "usgovgcchigh": _US_GOVERNMENT,
+}
+"""By instance of the cloud; of another one the communities are not known."""
+
+_HOST = re.compile(
+    r"(?=.{1,253}$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
+)
+"""The name of one host: ``*.example.net`` stands for unknown ones."""
+_PORT = re.compile(r"[1-9][0-9]{0,4}")
+_MOST_PORTS = 16
+"""The endpoint sets that Microsoft publishes have six TCP ports at most. With any number of them, a short list could
+name a great many endpoints.
+"""
+
 _VERSION = re.compile(r"[0-9]{10}")
 _DATE = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})")
 _WEB_METHOD = re.compile(r"/(?:endpoints|version|changes)(?:/([A-Za-z0-9]+))?(?:/[0-9]*)?$")
@@ -45,10 +77,13 @@ class _Set(Struct, rename="camel"):
     service_area: str
     express_route: bool
     ips: list[str] = []
+    urls: list[str] | None = None
+    tcp_ports: str | None = None
 
 
 class _Items(Struct, rename="camel"):
     ips: list[str] = []
+    urls: list[str] | None = None
     effective_date: str | None = None
 
 
@@ -89,19 +124,22 @@ class WebService(NamedTuple):
 
 def parse_m365(document: bytes, select: Iterable[str]) -> PublishedList:
     """Return the prefixes that use ExpressRoute, of the service areas that ``select`` names (all if it is empty),
-    each from its effective date on.
+    each from its effective date on, and the hosts of the same endpoint sets with their TCP ports.
     """
     areas = {_area(name) for name in select} or set(SERVICE_AREAS)
     found: list[_Set] | _Document = read_json(document, list[_Set] | _Document)
     if isinstance(found, list):
         found = _Document(found)
-    history = _history(found.changes)
+    history, named, services = _history(found.changes), _names(found.changes), _services(found.version)
     expected: set[ExpectedPrefix] = set()
+    hosts: set[ListedEndpoint] = set()
     for endpoints in found.endpoints:
         if endpoints.express_route and endpoints.service_area in areas:
             expected.update(_expected(endpoints, history.get(endpoints.id, {})))
+            if (service := services.get(endpoints.service_area)) is not None:
+                hosts.update(_hosts(endpoints, service, named.get(endpoints.id, {})))
     version = "" if found.version is None else _latest(found.version, DEFAULT_INSTANCE)
-    return published_list(expected, version)
+    return published_list(expected, version, hosts)
 
 
 def latest_version(document: bytes, instance: str) -> str:
@@ -136,6 +174,52 @@ def _latest(version: _Version | list[_Version], instance: str) -> str:
     if _VERSION.fullmatch(latest) is None:
         raise SourceError(f"version: {quote(latest)} is not a version; it has ten digits, YYYYMMDDNN")
     return latest
+
+
+# Hosts ----------------------------------------------------------------------------------------------
+
+
+def _services(version: _Version | list[_Version] | None) -> dict[str, str]:
+    """Return the services of the service areas. A list that does not say which instance it is of is the usual one."""
+    instance = version.instance if isinstance(version, _Version) else DEFAULT_INSTANCE
+    of_areas = _COMMUNITIES.get(instance.casefold(), {})
+    return {area: communities.service(community).name for area, community in of_areas.items()}
+
+
+def _hosts(endpoints: _Set, service: str, changes: dict[str, _Last]) -> Iterator[ListedEndpoint]:
+    """Yield the hosts of a set with each of their TCP ports. What is not one host or one port, such as a name with a
+    wildcard or a range of ports, is left out: nothing shows which hosts and ports it means.
+    """
+    texts = {text.strip() for text in (endpoints.tcp_ports or "").split(",", _MOST_PORTS)}
+    ports = [text for text in texts if _PORT.fullmatch(text) and int(text) <= 0xFFFF]
+    for host in {name.casefold() for name in endpoints.urls or ()}:
+        if _HOST.fullmatch(host) is None:
+            continue
+        last = changes.get(host)
+        day = last and _readable_day(last.effective)
+        starts, ends = (day, None) if last is not None and last.added else (None, day)
+        for port in ports:
+            yield ListedEndpoint(service, f"{host}:{port}", starts, ends)
+
+
+def _names(changes: Iterable[_Change]) -> dict[int, dict[str, _Last]]:
+    """Return, by endpoint set, the last change of each name, in small letters."""
+    named: dict[int, dict[str, _Last]] = {}
+    for change in sorted(changes, key=lambda change: (change.version, change.id)):
+        of_set = named.setdefault(change.endpoint_set_id, {})
+        for items, added in ((change.remove, False), (change.add, True)):
+            if items is not None:
+                names = map(str.casefold, items.urls or ())
+                of_set.update(dict.fromkeys(names, _Last(added, items.effective_date)))
+    return named
+
+
+def _readable_day(text: str | None) -> date | None:
+    """Return a date, ``None`` if it is invalid: a list is not refused because of the date of a name."""
+    try:
+        return _day(text, "urls")
+    except SourceError:
+        return None
 
 
 # Dates -----------------------------------------------------------------------------------------------

@@ -12,13 +12,16 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from ermon.model.inventory import Circuit, Config, ExpectedPrefix
+from ermon.model.inventory import Circuit, Config, ExpectedPrefix, ListedEndpoint
 from ermon.model.prefixes import FAMILIES, Family, Prefix, address_count, parse_prefix
 from ermon.model.source_key import SourceKey
 from ermon.model.text import printable
 
 MAX_BYTES = 32 * 1024 * 1024
 """Microsoft's longest list, the service tags, has a few megabytes."""
+
+MAX_ENDPOINTS = 1_000
+"""Microsoft's list has some dozens that use ExpressRoute."""
 
 MAX_PREFIXES = 100_000
 """Each is looked up whenever a route changes, and a link receives some thousands of routes at most. A longer list
@@ -53,18 +56,32 @@ class PublishedList:
     """Sorted, without duplicates; they may overlap, and one prefix may have several periods."""
     version: str = ""
     """The publisher's version; empty if there is none."""
+    endpoints: tuple[ListedEndpoint, ...] = ()
+    """The hosts that the list names, with their TCP ports: sorted, without duplicates."""
 
 
-def published_list(prefixes: Iterable[ExpectedPrefix], version: str = "") -> PublishedList:
-    """Make a sorted list; ``SourceError`` if there are too many prefixes."""
-    unique = set(prefixes)
+def published_list(
+    prefixes: Iterable[ExpectedPrefix], version: str = "", endpoints: Iterable[ListedEndpoint] = ()
+) -> PublishedList:
+    """Make a sorted list; ``SourceError`` if there are too many prefixes or endpoints."""
+    unique, named = set(prefixes), set(endpoints)
     if len(unique) > MAX_PREFIXES:
         raise SourceError(f"has {len(unique)} prefixes; {MAX_PREFIXES} is the maximum: select parts of it")
-    return PublishedList(tuple(sorted(unique, key=_order)), version)
+    if len(named) > MAX_ENDPOINTS:
+        raise SourceError(
+            f"names more than {MAX_ENDPOINTS} hosts with ports, the maximum: select parts of it"
+        )
+    return PublishedList(
+        tuple(sorted(unique, key=_order)), version, tuple(sorted(named, key=_order_of_endpoint))
+    )
 
 
 def _order(item: ExpectedPrefix) -> tuple[Prefix, date, date]:
     return (item.prefix, item.starts or date.min, item.ends or date.max)
+
+
+def _order_of_endpoint(item: ListedEndpoint) -> tuple[str, str, date, date]:
+    return (item.service, item.target, item.starts or date.min, item.ends or date.max)
 
 
 def refusal(new: PublishedList, old: PublishedList | None) -> str | None:
@@ -182,7 +199,8 @@ def with_published(config: Config, lists: Mapping[SourceKey, PublishedList]) -> 
 def _circuit(circuit: Circuit, lists: Mapping[SourceKey, PublishedList]) -> Circuit:
     receive = circuit.receive
     keys = [SourceKey.of(source) for source in receive.sources]
-    published = (prefix for key in keys if key in lists for prefix in lists[key].prefixes)
+    read = [lists[key] for key in keys if key in lists]
+    published = (prefix for each in read for prefix in each.prefixes)
     return replace(
         circuit,
         receive=replace(
@@ -190,5 +208,9 @@ def _circuit(circuit: Circuit, lists: Mapping[SourceKey, PublishedList]) -> Circ
             prefixes=tuple(dict.fromkeys((*receive.prefixes, *published))),
             # Without all its lists, ermon cannot say that a route is outside of them.
             lists_known=all(key in lists for key in keys),
+            endpoints=tuple(dict.fromkeys(endpoint for each in read for endpoint in each.endpoints)),
+            unread=tuple(
+                source for source, key in zip(receive.sources, keys, strict=True) if key not in lists
+            ),
         ),
     )

@@ -68,6 +68,10 @@ STATES: dict[str, tuple[Callable[[], Company], tuple[Happening, ...]]] = {
     "no sight": (good, (leak, lose_sight)),
     "a drain": (good, (drain,)),
     "a clock that was set": (good, (set_the_clock,)),
+    "a probe": (
+        lambda: good("probes: [{service: exchange-online, target: 'mail.example.net:443'}]"),
+        (),
+    ),
     "private peering and a segment": (
         lambda: good(PLANT, "segments: {campus: {expressroute: forbidden}}"),
         (),
@@ -132,6 +136,7 @@ def paths_of(net: Story) -> Iterator[tuple[str, str]]:
     yield "/api/v1/checks", "/api/v1/checks"
     yield "/api/v1/checks/{check}", "/api/v1/checks/pool-leak"
     yield "/api/v1/maintenance", "/api/v1/maintenance"
+    yield "/api/v1/probes", "/api/v1/probes"
     yield "/api/v1/schema", "/api/v1/schema"
 
 

@@ -343,6 +343,43 @@ def test_settings_of_microsoft_peering_are_a_warning_on_private_peering(load):
     ]
 
 
+@pytest.mark.parametrize(
+    ("peering", "service", "path", "said"),
+    [
+        ("microsoft", "exchange-online", None, ""),
+        (
+            "microsoft",
+            "sharepoint-online",
+            "probes[0].service",
+            "has no alert: no circuit requires sharepoint-online",
+        ),
+        ("private", "exchange-online", "probes[0]", "has no effect: probes are for Microsoft peering"),
+    ],
+)
+def test_a_probe_that_is_compared_with_no_routes_is_a_warning(load, peering, service, path, said):
+    text = MINIMAL.replace(
+        "peering: microsoft", f"peering: {peering}\n    receive: {{services: [exchange-online]}}"
+    )
+    text += f"probes: [{{service: {service}, target: 'mail.example.net:443'}}]\n"
+    found = {each.path: each.message for each in load(text).warnings if each.path.startswith("probes")}
+    assert list(found) == ([] if path is None else [path])
+    assert said in "".join(found.values())
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("Mail.Example.net:443", "mail.example.net:443"),
+        ("mail:0443", "mail:443"),
+        ("192.0.2.1:65535", "192.0.2.1:65535"),
+        ("[2001:DB8::1]:1", "[2001:db8::1]:1"),
+    ],
+)
+def test_the_target_of_a_probe_is_a_host_and_a_port(load, written, read):
+    [probe] = load(f"{MINIMAL}probes: [{{service: '12076:5020', target: '{written}'}}]\n").config.probes
+    assert (probe.service.name, probe.target) == ("sharepoint-online", read)
+
+
 def test_a_minimum_in_a_family_without_a_link_is_a_warning(load):
     text = MINIMAL.replace('subnet6: "2001:db8:ffff::4/126"', "subnet: 203.0.113.4/30")
     text = text.replace("    links:", "    receive: {minimum: {ipv4: 1, ipv6: 1}}\n    links:")

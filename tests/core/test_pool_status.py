@@ -135,14 +135,14 @@ def test_a_pool_that_a_reload_adds_is_unknown_where_its_space_was_not_held(net: 
 @pytest.mark.parametrize(
     ("prefixes", "addresses"),
     [
-        ('["198.51.100.0/28"]', 16),
-        ('["198.51.100.0/29", "198.51.100.8/29"]', 16),
-        ('["198.51.100.0/28", "198.51.100.4/30"]', 16),
-        ('["2001:db8:100:10::/64"]', 2**64),
-        ('["198.51.100.0/28", "2001:db8:100:10::/126"]', 20),
+        ('["198.51.100.0/28"]', {"ipv4": 16}),
+        ('["198.51.100.0/29", "198.51.100.8/29"]', {"ipv4": 16}),
+        ('["198.51.100.0/28", "198.51.100.4/30"]', {"ipv4": 16}),
+        ('["2001:db8:100:10::/64"]', {"ipv6": 2**64}),
+        ('["198.51.100.0/28", "2001:db8:100:10::/126"]', {"ipv4": 16, "ipv6": 4}),
     ],
 )
-def test_the_addresses_of_a_pool_are_counted_once(prefixes: str, addresses: int):
+def test_the_addresses_of_a_pool_are_counted_once(prefixes: str, addresses: dict[str, int]):
     net = company(f"nat_pools: {{chi: {{prefixes: {prefixes}}}}}")
     assert net.monitor.layout.addresses["chi"] == addresses
 

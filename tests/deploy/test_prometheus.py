@@ -74,19 +74,23 @@ def test_the_example_is_a_configuration_of_prometheus():
     assert "2 rule files found" in checked.stdout
 
 
+def with_commented_out_parts(name):
+    lines = []
+    for line in (FOLDER / name).read_text().splitlines():
+        indent, _, rest = line.partition("# ")
+        is_code = (
+            rest.strip() and not indent.strip() and (":" in rest.split()[0] or rest.lstrip().startswith("- "))
+        )
+        lines.append(indent + rest if is_code else line)
+    return "\n".join(lines).replace("/etc/prometheus/", "")
+
+
 def test_commented_out_parts_of_the_example_are_valid_too(tmp_path):
     for file in FOLDER.glob("*.rules.yml"):
         shutil.copy(file, tmp_path)
     for name in ("ermon-ca.crt", "ermon.password"):
         (tmp_path / name).touch()
-    lines = []
-    for line in (FOLDER / "prometheus.yml").read_text().splitlines():
-        indent, mark, rest = line.partition("# ")
-        is_code = (
-            mark and not indent.strip() and (":" in rest.split(" ")[0] or rest.lstrip().startswith("- "))
-        )
-        lines.append(indent + rest if is_code else line)
-    text = "\n".join(lines).replace("/etc/prometheus/", "")
+    text = with_commented_out_parts("prometheus.yml")
     found = yaml.safe_load(text)
     assert found["global"]["external_labels"]
     assert "ermon-regions.rules.yml" in found["rule_files"]
@@ -95,3 +99,44 @@ def test_commented_out_parts_of_the_example_are_valid_too(tmp_path):
     (tmp_path / "prometheus.yml").write_text(text)
     checked = promtool("check", "config", tmp_path / "prometheus.yml")
     assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_the_scrape_job_of_probes_is_a_configuration_of_prometheus_with_its_commented_out_parts_too(tmp_path):
+    checked = promtool("check", "config", FOLDER / "probes.yml")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "1 rule files found" in checked.stdout
+    shutil.copy(FOLDER / "ermon-probes.rules.yml", tmp_path)
+    for name in ("ermon-ca.crt", "ermon.password"):
+        (tmp_path / name).touch()
+    text = with_commented_out_parts("probes.yml")
+    [job] = yaml.safe_load(text)["scrape_configs"]
+    assert {"tls_config", "basic_auth"} <= set(job["http_sd_configs"][0])
+    assert [each.get("action") for each in job["relabel_configs"][:2]] == ["drop", "keep"]
+    (tmp_path / "probes.yml").write_text(text)
+    checked = promtool("check", "config", tmp_path / "probes.yml")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_the_scrape_job_of_probes_does_not_count_as_an_ermon_and_uses_a_shipped_module():
+    [job] = yaml.safe_load((FOLDER / "probes.yml").read_text())["scrape_configs"]
+    assert not job["job_name"].startswith("ermon")
+    assert set(job["params"]["module"]) < set(
+        yaml.safe_load((FOLDER / "blackbox.yml").read_text())["modules"]
+    )
+
+
+def test_blackbox_exporter_takes_its_modules(tmp_path):
+    bgp.require(shutil.which("prometheus-blackbox-exporter") is not None, "blackbox_exporter")
+    (tmp_path / "blackbox.yml").write_text(with_commented_out_parts("blackbox.yml"))
+    for folder in (FOLDER, tmp_path):
+        checked = subprocess.run(
+            ["prometheus-blackbox-exporter", "--config.check", f"--config.file={folder / 'blackbox.yml'}"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert checked.returncode == 0, checked.stderr
+    assert (
+        "source_ip_address"
+        in yaml.safe_load((tmp_path / "blackbox.yml").read_text())["modules"]["microsoft_ipv4"]["tcp"]
+    )

@@ -33,9 +33,9 @@ class Series(NamedTuple):
 
 
 class Prometheus:
-    """One server: it scrapes ``targets`` as the job ``ermon``, and sends alerts to ``alertmanagers``.
+    """One server: it scrapes ``targets`` as the job ``ermon``, and further ``jobs``, and sends alerts to ``alertmanagers``.
 
-    Both are addresses, ``HOST:PORT``. ``directory`` is for all of its files, and need not exist yet.
+    Targets and Alertmanagers are addresses, ``HOST:PORT``. ``directory`` is for all of its files, and need not exist yet.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class Prometheus:
         rule_files: Sequence[Path] = (),
         alertmanagers: Sequence[str] = (),
         *flags: str,
+        jobs: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         self.directory = directory
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -56,7 +57,7 @@ class Prometheus:
             "global": {"scrape_interval": INTERVAL, "evaluation_interval": INTERVAL},
             "rule_files": [str(file.resolve()) for file in rule_files],
             "alerting": {"alertmanagers": [{"static_configs": [{"targets": list(alertmanagers)}]}]},
-            "scrape_configs": [{"job_name": "ermon", "static_configs": [{"targets": list(targets)}]}],
+            "scrape_configs": [{"job_name": "ermon", "static_configs": [{"targets": list(targets)}]}, *jobs],
         }
         (directory / "prometheus.yml").write_text(yaml.safe_dump(configuration, sort_keys=False))
 

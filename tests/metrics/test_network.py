@@ -75,6 +75,7 @@ CONTRACT: Mapping[str, tuple[str, list[str]]] = {
     "ermon_pool_advertised": ("gauge", ["pool", "family", "circuit", "link", "state"]),
     "ermon_pool_on_internet": ("gauge", ["pool", "family", "feed", "state"]),
     "ermon_pool_addresses": ("gauge", ["pool"]),
+    "ermon_pool_family_addresses": ("gauge", ["pool", "family"]),
     "ermon_finding_raised": ("gauge", FINDING),
     "ermon_check_unknown": ("gauge", FINDING),
     "ermon_check_suppressed": ("gauge", FINDING),

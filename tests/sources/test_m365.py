@@ -3,7 +3,7 @@ import copy
 import pytest
 
 from ermon.sources.m365 import WebService, combine, latest_version, parse_m365
-from ermon.sources.published import SourceError
+from ermon.sources.published import MAX_ENDPOINTS, SourceError
 from tests.sources.lists import CHANGES, ENDPOINTS, VERSION, encode, m365_document, texts
 
 ALL = [
@@ -134,6 +134,133 @@ def test_a_date_that_is_none_is_named(day):
     changes = [change(add={"effectiveDate": day, "ips": ["192.0.2.0/25"]})]
     with pytest.raises(SourceError, match=rf"endpoint set 901 \(ips\): '{day}' is not an effective date"):
         parse_m365(m365_document(endpoints("192.0.2.0/25"), changes), ())
+
+
+# Hosts -----------------------------------------------------------------------------------------------
+
+
+def hosts(document, *select):
+    """The endpoints of a list as text, with their periods if they have one."""
+    return [
+        f"{each.service} {each.target}"
+        + (f" from {each.starts}" if each.starts else "")
+        + (f" until {each.ends}" if each.ends else "")
+        for each in parse_m365(document, select).endpoints
+    ]
+
+
+def named(*urls, ports="443", area="Exchange", **keys):
+    return {**ENDPOINTS[0], "serviceArea": area, "urls": list(urls), "tcpPorts": ports, **keys}
+
+
+def test_hosts_that_use_expressroute_are_named_with_each_of_their_ports():
+    assert hosts(m365_document()) == [
+        "exchange-online mail.example.net:443",
+        "exchange-online mail.example.net:80",
+    ]
+    assert hosts(m365_document(), "Skype") == []
+
+
+@pytest.mark.parametrize(
+    ("area", "service", "government"),
+    [
+        ("Exchange", "exchange-online", "usgov-exchange-online"),
+        ("SharePoint", "sharepoint-online", "usgov-sharepoint-online"),
+        ("Skype", "skype-teams", "usgov-skype-teams"),
+        ("Common", "office-365-other", "usgov-office-365-other"),
+    ],
+)
+def test_each_service_area_is_a_service_with_its_own_community(area, service, government):
+    listed = [named("one.example.net", area=area)]
+    assert hosts(encode(listed)) == [f"{service} one.example.net:443"]
+    clouds = {"USGovDoD": government, "USGovGCCHigh": government, "Worldwide": service}
+    for instance, expected in clouds.items():
+        document = combine(VERSION, instance, encode(listed), b"[]")
+        assert hosts(document) == [f"{expected} one.example.net:443"]
+    assert hosts(combine(VERSION, "China", encode(listed), b"[]")) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(
+            "*.example.net",
+            "mail.*.example.net",
+            "*mail.example.net",
+            "<tenant>.example.net",
+            "mail",
+            "192.0.2.1",
+        ),
+        *(
+            "https://example.net",
+            "example.net/path",
+            "example.net:8443",
+            "example.net.",
+            "exa mple.net",
+            "",
+            "..",
+            "x.-a",
+        ),
+        *(
+            "bücher.example.net",
+            "example.net\n",
+            f"{'a.' * 130}net",
+            f"{'a' * 64}.example.net",
+            "[2001:db8::1]",
+        ),
+    ],
+)
+def test_what_is_not_the_name_of_one_host_is_left_out(url):
+    assert hosts(encode([named(url, "mail.example.net")])) == ["exchange-online mail.example.net:443"]
+
+
+@pytest.mark.parametrize(
+    ("ports", "expected"),
+    [
+        ("443", ["443"]),
+        ("80, 443,80", ["443", "80"]),
+        ("25,50000-59999,0,65536,x,-1,,65535", ["25", "65535"]),
+        ("", []),
+        (None, []),
+    ],
+)
+def test_what_is_not_one_port_is_left_out(ports, expected):
+    found = hosts(encode([named("mail.example.net", ports=ports)]))
+    assert found == [f"exchange-online mail.example.net:{port}" for port in expected]
+
+
+def test_a_host_is_named_once_however_it_is_written():
+    listed = [named("Mail.Example.net", "mail.example.net"), named("mail.example.net", id=905)]
+    assert hosts(encode(listed)) == ["exchange-online mail.example.net:443"]
+
+
+def test_a_set_without_hosts_or_ports_names_none():
+    listed = [{key: value for key, value in ENDPOINTS[0].items() if key not in {"urls", "tcpPorts"}}]
+    assert hosts(encode(listed)) == hosts(encode([named("mail.example.net", urls=None)])) == []
+
+
+def test_hosts_are_in_use_from_and_until_the_effective_date():
+    changes = [
+        change(1, add={"effectiveDate": "20310601", "urls": ["New.example.net"]}),
+        change(2, remove={"effectiveDate": "20310602", "urls": ["old.example.net", "gone.example.net"]}),
+        change(3, add={"effectiveDate": "20301301", "urls": ["odd.example.net"]}),
+        {**change(4, add={"effectiveDate": "20310601", "urls": ["mail.example.net"]}), "endpointSetId": 999},
+    ]
+    listed = [named("new.example.net", "old.example.net", "odd.example.net", "mail.example.net")]
+    assert hosts(m365_document(listed, changes)) == [
+        "exchange-online mail.example.net:443",
+        "exchange-online new.example.net:443 from 2031-06-01",
+        "exchange-online odd.example.net:443",
+        "exchange-online old.example.net:443 until 2031-06-02",
+    ]
+
+
+def test_a_list_with_too_many_hosts_is_refused_and_its_ports_cannot_multiply_without_end():
+    many = [named(*(f"h{number}.example.net" for number in range(MAX_ENDPOINTS + 1)))]
+    with pytest.raises(SourceError, match="names more than 1000 hosts with ports, the maximum"):
+        parse_m365(encode(many), ())
+    ports = ",".join(str(port) for port in range(1, 60_000))
+    assert 1 <= len(hosts(encode([named("mail.example.net", ports=ports)]))) <= 16
 
 
 # Faults ----------------------------------------------------------------------------------------------
