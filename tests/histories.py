@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
@@ -18,11 +19,13 @@ from msgspec import structs
 from ermon.checks.sight import source_names
 from ermon.checks.subject import Labels
 from ermon.core.monitor import Monitor
+from ermon.model.azure_tables import AzureArp, AzureNeighbor, AzureRoute
 from ermon.model.events import (
     Accepted,
     AddPathNegotiated,
     AddPathOffered,
     Alive,
+    AzureTables,
     ClockStepped,
     ConnectionsRefused,
     EndOfRib,
@@ -47,7 +50,7 @@ from ermon.model.events import (
     Update,
 )
 from ermon.model.findings import Transition
-from ermon.model.inventory import Config, Feed, View
+from ermon.model.inventory import Config, Feed, LinkKey, View
 from ermon.model.prefixes import FAMILIES, Address, Family, Prefix, parse_prefix
 from ermon.model.routes import BLACKHOLE, Route
 from tests.networks import EDGE, EXCHANGE, MIRROR, TEAMS, UPLINK, attributes, path, prefixes, routes
@@ -293,6 +296,14 @@ def _scenes(policy: Config) -> st.SearchStrategy[Scene]:
         process |= st.tuples(st.sampled_from(sources), gaps, st.sampled_from((None, "HTTP 500"))).map(
             lambda d: [_source_step(d)]
         )
+    if links := [each.key for each in policy.links if policy.circuits[each.circuit].azure is not None]:
+        scene = st.tuples(
+            st.sampled_from(links),
+            st.sampled_from(AZURE_KINDS),
+            st.tuples(gaps, st.sampled_from((*GAPS[4:], 900.0))),
+            st.sampled_from((0.25, 1.0, 5.0, 60.0)),
+        ).map(lambda d: _azure_scene(policy, *d))
+        process |= scene | scene | scene
     accepted = st.sampled_from(("prefix-count-low", "service-count-low", "advertised-count-low"))
     process |= st.tuples(gaps, accepted, st.sampled_from(list(policy.circuits))).map(
         lambda d: [_accept_step(*d)]
@@ -364,6 +375,9 @@ def _reports(policy: Config) -> Iterator[Scene]:
 
 def _staged(policy: Config) -> Iterator[Scene]:
     """Yield cases that random updates seldom reach."""
+    read = [each.key for each in policy.links if policy.circuits[each.circuit].azure is not None]
+    for link, kind in product(read[:1], ("no pool", "pool over the other link", "more", "empty")):
+        yield _azure_scene(policy, link, kind, (10.0, 900.0), 5.0)
     yield from _reports(policy)
     yield from _started_again(policy)
     feeds = policy.feeds.values()
@@ -775,6 +789,86 @@ def _connection_step(connection: str, gap: float, kind: int) -> Step:
 def _source_step(drawn: tuple[str, float, str | None]) -> Step:
     source, gap, problem = drawn
     return Step(gap, lambda t: [SourceJudged(t, source, problem)], f"{source}: {problem or 'fine'}")
+
+
+AZURE_KINDS = (
+    *(
+        "right",
+        "right",
+        "no pool",
+        "no pool",
+        "pool over the other link",
+        "half a pool",
+        "covering",
+        "more",
+        "more",
+    ),
+    *("less", "less", "empty", "partial", "neighbors", "arp", "fails"),
+)
+
+
+def _azure_step(policy: Config, link: LinkKey, kind: str, gap: float, ago: float) -> Step:
+    """Read tables of Microsoft's edge router on a link, which was asked some time ago."""
+
+    def read(time: float) -> list[Event]:
+        return [AzureTables(time, link, time - ago, **_azure_tables(policy, link, kind))]
+
+    return Step(gap, read, f"Microsoft on {link}, asked {ago} s ago: {kind}")
+
+
+def _azure_tables(policy: Config, link: LinkKey, kind: str) -> dict[str, Any]:
+    if kind == "fails":
+        return {"problem": "HTTP 503"}
+    one = policy.link(link)
+    hosts = [Address(subnet.version, subnet.value + 1) for subnet in one.subnets]
+    state = "Idle" if kind == "arp" else "7"
+    neighbors = tuple(AzureNeighbor(str(host), 64500, "00:10:00", state) for host in hosts)
+    if kind == "arp":
+        return {"neighbors": neighbors, "arp": (AzureArp("On-Prem", mac="Incomplete"),)}
+    if kind == "neighbors":
+        return {"neighbors": (*neighbors, AzureNeighbor("192.0.2.99", 1, "8w4d", "Active")), "arp": ()}
+    shown = {
+        f.name: [r.prefix for each in _proper_routes(policy, f) for r in each] for f in policy.feeds.values()
+    }
+    mirrors = [f.name for f in policy.feeds.values() if f.view is MIRROR and f.link_key == link]
+    ours = {prefix for name in mirrors for prefix in shown[name]}
+    theirs = {
+        p
+        for f in policy.feeds.values()
+        if f.view in {EDGE, View.FROM_MICROSOFT}
+        for each in _proper_routes(policy, f)
+        for p in (
+            r.prefix
+            for r in each
+            if r.attributes.next_hop in {Address(h.version, h.value + 1) for h in hosts}
+        )
+    }
+    if kind == "less":
+        theirs = set(sorted(theirs)[1:])
+    elif kind == "more":
+        theirs |= set(prefixes("192.0.2.32/27 20.1.0.0/16 10.1.2.0/24 2001:db8:200:8000::/49"))
+    elif kind == "no pool":
+        ours = set()
+    elif kind == "half a pool":
+        ours = set(prefixes("198.51.100.0/29 2001:db8:100:1::/65 198.51.100.64/28 ::/0"))
+    elif kind == "covering":
+        ours = set(prefixes("198.51.100.0/24 2001:db8:100::/40 0.0.0.0/0"))
+    over = {
+        4: str(hosts[0]) if kind != "pool over the other link" else "203.0.113.5*",
+        6: str(hosts[-1]) if kind != "pool over the other link" else "2001:db8:ffff::5",
+    }
+    rows = [AzureRoute(str(p), over[p.version], "64500 I") for p in sorted(ours)]
+    rows += [AzureRoute(str(p), "10.255.0.1*", "12076 ?") for p in sorted(theirs)]
+    return {
+        "routes": () if kind == "empty" else tuple(rows),
+        "partial": kind == "partial",
+        "neighbors": neighbors if kind in {"empty", "right"} else None,
+    }
+
+
+def _azure_scene(policy: Config, link: LinkKey, kind: str, gaps: tuple[float, float], ago: float) -> Scene:
+    """Read the same twice."""
+    return [_azure_step(policy, link, kind, gap, ago) for gap in gaps]
 
 
 def _storage_step(gap: float, problem: str | None) -> Step:

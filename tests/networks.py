@@ -10,6 +10,7 @@ from zlib import crc32
 
 from ermon.config.monitored import monitored_feeds
 from ermon.config.schema import RouterBmpSection
+from ermon.model.azure import AzureCircuit
 from ermon.model.communities import service
 from ermon.model.inventory import (
     Advertise,
@@ -158,6 +159,9 @@ def window(start: float, end: float, **about: str) -> MaintenanceWindow:
 CUSTOMER = Customer(64500, (64499,), prefixes("198.51.100.0/24 2001:db8:100::/40"))
 POLICY = make_policy(public_space=prefixes("192.0.2.0/24 198.51.100.0/24 203.0.113.0/24 2001:db8::/32"))
 
+AZURE = AzureCircuit("/subscriptions/s/…/expressRouteCircuits/c", "azure.json", 900.0, tables="azure")
+"""Files with Azure's view of a circuit, and with the tables of Microsoft's edge routers."""
+
 BOTH: tuple[Family, Family] = ("ipv4", "ipv6")
 EDGE, MIRROR, UPLINK = View.EDGE_TABLE, View.TO_MICROSOFT, View.TO_INTERNET
 
@@ -200,6 +204,7 @@ def _two_circuits() -> Config:
         link("chicago", "secondary", "edge-2", "Chicago", "203.0.113.4/30", "2001:db8:ffff::4/126"),
         receive=Receive((service("12076:5010"),), {"ipv4": 2, "ipv6": 1}, 40.0, expected, (PUBLISHED,)),
         advertise=Advertise(drop_percent=40.0),
+        azure=AZURE,
     )
     by_community = frozenset({Community((64500, 302))})
     dallas = circuit(
@@ -287,6 +292,7 @@ def _metro_and_private() -> Config:
         peering=Peering.PRIVATE,
         premium=True,
         group="plants",
+        azure=AZURE,
         receive=Receive(
             minimum={"ipv6": 1},
             prefixes=(ExpectedPrefix(parse_prefix("10.1.0.0/16")),),
@@ -464,7 +470,9 @@ def _reported() -> Config:
         "isp-b": Uplink("isp-b", "edge-2", 64511, site="hq"),
         "isp-c": Uplink("isp-c", "edge-2", 64512),
     }
-    chicago = replace(base.circuits["chicago"], receive=Receive((service("12076:5010"),), {"ipv4": 1}))
+    chicago = replace(
+        base.circuits["chicago"], receive=Receive((service("12076:5010"),), {"ipv4": 1}), azure=AZURE
+    )
     feeds = {name: one for name, one in base.feeds.items() if name != "edge-2"}
     for router, section in bmp.items():
         monitored = monitored_feeds(router, section, {"chicago": chicago}, uplinks)

@@ -24,6 +24,7 @@ from ermon.model.events import (
     AddPathNegotiated,
     AddPathOffered,
     Alive,
+    AzureTables,
     ClockStepped,
     ConnectionsRefused,
     EndOfRib,
@@ -52,6 +53,7 @@ from ermon.model.inventory import Config, Feed, InternetUse, Limit, Link, LinkKe
 from ermon.model.prefixes import Family, Prefix
 from ermon.model.routes import ROUTE_BYTES, Route
 from ermon.model.settings import CheckSettings
+from tests.oracle_azure import AzureRecord
 from tests.oracle_facts import (
     CHURN_SECONDS,
     Asked,
@@ -169,6 +171,7 @@ class Oracle:
         """Refused connections: time, local address, and remote address that is no feed's router."""
         self.sources: dict[str, str] = {}
         self.storage: str | None = None
+        self.azure = AzureRecord(self)
         self.moments: list[Moment] = []
         self.samples: list[Sample] = []
         self.verdicts: dict[SubjectKey, Verdict] = {}
@@ -191,6 +194,7 @@ class Oracle:
         for event in events:
             self.pass_time(event.time)
             self._record(event)
+            self.azure.look(FactsFromScratch(self))
             if isinstance(event, SessionDown):
                 self._look(by_line=True)
         self._look(by_line=True)
@@ -205,6 +209,7 @@ class Oracle:
         self.config = config
         self._subjects = _subjects_of(config)
         self.levels.forget(self._subjects)
+        self.azure.look(FactsFromScratch(self))
         self._look(by_line=True)
 
     def _reload_feed(self, before: Config, config: Config, name: str) -> None:
@@ -244,6 +249,7 @@ class Oracle:
             yield start.time + self.config.collector.reconnect_grace
             yield start.time + self.config.collector.sync_timeout
         yield from self.levels.deadlines()
+        yield from self.azure.deadlines()
         for window in self.config.maintenance:
             for edge in (window.starts, window.ends):
                 yield edge.timestamp() - self.clock_offset
@@ -344,6 +350,9 @@ class Oracle:
             return
         if isinstance(event, ClockStepped):
             self.clock_offset = event.offset
+            return
+        if isinstance(event, AzureTables):
+            self.azure.take(event, FactsFromScratch(self))
             return
         session = self.sessions[event.feed]
         match event:
@@ -858,6 +867,8 @@ AFTER_LINK_LOSS = {
     "prefix-count-low",
     "link-asymmetry",
     "communities-missing",
+    "azure-not-accepted",
+    "azure-disagrees",
 }
 
 

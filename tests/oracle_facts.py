@@ -15,7 +15,15 @@ from itertools import dropwhile
 from typing import TYPE_CHECKING
 
 from ermon.checks.attribution import Cause, Unattributed
-from ermon.checks.facts import Amount, CompareKind, Disagreement, LinkChanges, Preference
+from ermon.checks.facts import (
+    Acceptance,
+    Amount,
+    AzureDifferences,
+    CompareKind,
+    Disagreement,
+    LinkChanges,
+    Preference,
+)
 from ermon.checks.topics import Counted, RouteSet
 from ermon.model.findings import LinkState
 from ermon.model.inventory import (
@@ -604,6 +612,24 @@ class FactsFromScratch:
 
     def storage_problem(self) -> str | None:
         return self._oracle.storage
+
+    def azure_accepts(self, link: LinkKey, prefix: Prefix) -> Acceptance:
+        return self._oracle.azure.accepts(link, prefix)
+
+    def azure_differences(self, link: LinkKey, family: Family) -> AzureDifferences | None:
+        return self._oracle.azure.differences(link, family)
+
+    def azure_rows(self, link: LinkKey, prefixes: Iterable[Prefix]) -> Collection[str]:
+        return self._oracle.azure.rows(link, prefixes)
+
+    def azure_overdue(self, link: LinkKey) -> bool | None:
+        return self._oracle.azure.overdue(link)
+
+    def azure_problem(self, link: LinkKey) -> str:
+        return self._oracle.azure.problem(link)
+
+    def microsofts_side(self, link: LinkKey, family: Family) -> str:
+        return self._oracle.azure.side(link, family)
 
     def awaited(self, feed: str) -> bool:
         """Return whether ermon waits for the feed's router: the feed is not up, it was up before its process ended or was

@@ -20,11 +20,13 @@ from msgspec import structs
 
 from ermon.config.load import load_config
 from ermon.core.monitor import Monitor
+from ermon.model.azure_tables import AzureArp, AzureNeighbor, AzureRoute
 from ermon.model.events import (
     Accepted,
     AddPathNegotiated,
     AddPathOffered,
     Alive,
+    AzureTables,
     Change,
     ConnectionsRefused,
     DownCause,
@@ -239,6 +241,37 @@ class Story:
     def accept(self, check: str, because: str = "accepted by ann: as planned", **labels: str) -> Self:
         """Accept the present state of a check's subjects."""
         return self._apply([Accepted(self.now, check, tuple(labels.items()), because)])
+
+    def microsoft_says(
+        self,
+        circuit: str,
+        link: str,
+        routes: Iterable[tuple[str, str, str]] | None = None,
+        *,
+        neighbors: Iterable[tuple[str, str, str]] | None = None,
+        arp: Iterable[tuple[str, str]] | None = None,
+        partial: bool = False,
+        problem: str = "",
+        asked: float = 5.0,
+    ) -> Self:
+        """Read the tables of Microsoft's edge router, which was asked so many seconds ago.
+
+        ``routes``: network, next hop and path; ``neighbors``: address, time in this state, and state or count;
+        ``arp``: interface and MAC address.
+        """
+        tables = AzureTables(
+            self.now,
+            (circuit, link),
+            round(self.now - asked, 6),
+            routes=None if routes is None else tuple(AzureRoute(*row) for row in routes),
+            partial=partial,
+            neighbors=None
+            if neighbors is None
+            else tuple(AzureNeighbor(address, 64500, since, state) for address, since, state in neighbors),
+            arp=None if arp is None else tuple(AzureArp(side, "", mac) for side, mac in arp),
+            problem=problem,
+        )
+        return self._apply([tables])
 
     def judge_storage(self, problem: str | None = None) -> Self:
         """Report that the state was written to disk, or could not be."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from enum import StrEnum
 from typing import Literal, NamedTuple, Protocol
 
 from ermon.checks.attribution import Unattributed
@@ -58,6 +59,29 @@ class Disagreement(NamedTuple):
     """The number of prefixes of the larger side."""
     complete: bool
     """Whether each side proves what it lacks."""
+
+
+class Acceptance(StrEnum):
+    """Whether Microsoft's edge router holds what a link advertises to it, by its own table."""
+
+    HELD = "held"
+    LACKING = "lacking"
+    """Two readings lack it, both taken after the last change of what is advertised."""
+    WAITING = "waiting"
+    """The last reading lacks it, and the one before does not say so."""
+    UNKNOWN = "unknown"
+    """No reading says: there is none, it is too old, or it was taken before the last change of what is advertised."""
+
+
+class AzureDifferences(NamedTuple):
+    """How Microsoft's table of a link and the routes that ermon sees on the link differ."""
+
+    only_microsoft: Collection[Prefix]
+    """Prefixes that Microsoft's table has in two readings and that no feed shows."""
+    only_ours: Collection[Prefix]
+    """Prefixes that the link's routes have and that Microsoft's table lacks in two readings."""
+    once: bool
+    """Whether the last reading differs in more than the one before."""
 
 
 class Facts(Protocol):
@@ -195,6 +219,30 @@ class Facts(Protocol):
 
     def source_problem(self, source: str) -> str | None:
         """Return why a published list cannot be used, empty if it can; ``None`` if it has not been tried yet."""
+        ...
+
+    def azure_accepts(self, link: LinkKey, prefix: Prefix) -> Acceptance:
+        """Return whether the table of Microsoft's edge router has the space of a prefix that the link advertises."""
+        ...
+
+    def azure_differences(self, link: LinkKey, family: Family) -> AzureDifferences | None:
+        """Return how Microsoft's table differs from the routes of a link that is up; ``None`` if they cannot be compared."""
+        ...
+
+    def azure_rows(self, link: LinkKey, prefixes: Iterable[Prefix]) -> Collection[str]:
+        """Return the rows of Microsoft's table for those of ``only_microsoft``, as they came."""
+        ...
+
+    def azure_overdue(self, link: LinkKey) -> bool | None:
+        """Return whether the tables of Microsoft's edge router could not be read for too long; ``None`` if they were not read yet."""
+        ...
+
+    def azure_problem(self, link: LinkKey) -> str:
+        """Return when those tables were read last, and why they could not be read since."""
+        ...
+
+    def microsofts_side(self, link: LinkKey, family: Family) -> str:
+        """Return what Microsoft's edge router says of the session and of ARP on a link; empty if nothing is known that is recent."""
         ...
 
     def storage_problem(self) -> str | None:

@@ -8,7 +8,7 @@ from heapq import nsmallest
 from itertools import combinations
 from typing import Any
 
-from ermon.checks import monitored, needs, unattributed
+from ermon.checks import azure_tables, monitored, needs, unattributed
 from ermon.checks.check import (
     AcceptanceStep,
     Check,
@@ -22,7 +22,7 @@ from ermon.checks.check import (
 from ermon.checks.edge_table import link_topics
 from ermon.checks.facts import Facts
 from ermon.checks.subject import LISTED, OK, UNKNOWN, Evidence, Subject, Verdict, link_labels, violated
-from ermon.checks.topics import difference_topic, link_topic
+from ermon.checks.topics import Topic, azure_topic, difference_topic, link_topic
 from ermon.model.findings import LinkState, Status
 from ermon.model.inventory import Circuit, Config, Link, LinkKey, Peering, View, apart
 from ermon.model.prefixes import FAMILIES, Family, Prefix
@@ -57,6 +57,7 @@ AFTER_LINK_LOSS = (
     "prefix-count-low",
     "link-asymmetry",
     "communities-missing",
+    *azure_tables.AFTER_LINK_LOSS,
 )
 """The checks that a link without routes would also raise."""
 
@@ -68,13 +69,22 @@ def link_down(config: Config) -> Iterator[Subject]:
     for link in config.links:
         for family in link.families:
             labels = (*link_labels(link), ("family", family))
-            topics = frozenset({link_topic(link.key, family)})
+            topics = frozenset({link_topic(link.key, family), *_tables_topics(config, (link,))})
             yield Subject("link-down", labels, topics, partial(_link_down, link, family))
+
+
+def _tables_topics(config: Config, links: Iterable[Link]) -> Iterator[Topic]:
+    """Microsoft's side of a link is evidence: it never decides on the state."""
+    return (azure_topic(link.key) for link in links if azure_tables.has_tables(config, link))
 
 
 def _found_near(links: tuple[Link, ...], family: Family, facts: Facts) -> Mapping[str, list[str]]:
     """Return what explains that these links are down, or what may show that they are not."""
-    return {**monitored.reported(links, family, facts), **unattributed.near(links, family, facts)}
+    return {
+        **monitored.reported(links, family, facts),
+        **unattributed.near(links, family, facts),
+        **azure_tables.near(links, family, facts),
+    }
 
 
 def _link_down(link: Link, family: Family, facts: Facts) -> Verdict:
@@ -114,7 +124,9 @@ def circuit_down(config: Config) -> Iterator[Subject]:
         for family in circuit.families:
             links = tuple(link for link in circuit.links.values() if family in link.families)
             labels = (("circuit", circuit.name), ("family", family))
-            topics = frozenset(link_topic(link.key, family) for link in links)
+            topics = frozenset(
+                (*(link_topic(link.key, family) for link in links), *_tables_topics(config, links))
+            )
             yield Subject("circuit-down", labels, topics, partial(_circuit_down, links, family))
 
 

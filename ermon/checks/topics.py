@@ -157,6 +157,11 @@ def source_topic(source: str) -> Topic:
     return Topic("source", (source,))
 
 
+def azure_topic(link: LinkKey) -> Topic:
+    """What is known of the tables of Microsoft's edge router at the far end of a link has changed, or is too old now."""
+    return Topic("azure", (link,))
+
+
 STORAGE = Topic("storage", ())
 """Whether the state of ermon can be written has changed."""
 

@@ -98,6 +98,9 @@ class CircuitAzureSection(Section):
     """arm for Azure Resource Manager, or a file that `az network express-route list -o json` writes on a schedule."""
     refresh: PositiveDuration | None = None
     """How often it is read, or the file written. Default: azure.refresh, or 15m."""
+    tables: Line | None = None
+    """Folder with the tables of Microsoft's edge routers, where az writes them on a schedule. Default: with from: arm,
+    ermon asks Azure for them; else there are none."""
     vlan: Vlan | None = None
     """The peering's VLAN, to compare. Default: not compared."""
     route_filter: Line | None = None

@@ -142,6 +142,7 @@ def _azure_circuit(section: CircuitAzureSection, access: AzureSection | None) ->
         refresh=section.refresh or refresh,
         vlan=section.vlan,
         route_filter=section.route_filter,
+        tables=section.tables,
     )
 
 

@@ -19,9 +19,18 @@ from ermon.checks import redundancy, sight
 from ermon.checks.attribution import Unattributed
 from ermon.checks.drain import DRAIN_PERCENT, DRAIN_REPEATS
 from ermon.checks.edge_table import SERVICE, VNET
-from ermon.checks.facts import Amount, CompareKind, Disagreement, LinkChanges, Preference
+from ermon.checks.facts import (
+    Acceptance,
+    Amount,
+    AzureDifferences,
+    CompareKind,
+    Disagreement,
+    LinkChanges,
+    Preference,
+)
 from ermon.checks.subject import RouteGroup
 from ermon.checks.topics import SHUT, STALE, Counted, GroupKey, RouteSet, Topic
+from ermon.core.azure_tables import MicrosoftTables
 from ermon.core.coverage import ExpectedPrefixes
 from ermon.core.drain import DrainMemory, DrainRules, LinkDrain, Marks, PathMarks
 from ermon.core.horizons import OWN, Horizons, Owner, of_links
@@ -34,7 +43,7 @@ from ermon.core.rolling import SpanCount
 from ermon.core.session import Session
 from ermon.core.sides import SIDES, edge_tables
 from ermon.core.states import Awaited, CircuitSight, FeedState, LinkInfo, ProcessState, rolling
-from ermon.core.timers import ProcessSettles, StrangersGone, Timer
+from ermon.core.timers import AzureOutdated, AzureOverdue, ProcessSettles, StrangersGone, Timer
 from ermon.core.wall_clock import WallClock
 from ermon.model.findings import LinkState
 from ermon.model.inventory import (
@@ -82,6 +91,8 @@ class Pending:
     """Feeds and links with more route changes than the limit."""
     mirrors: set[str] = field(default_factory=set)
     """Circuits with a mirror that can prove more or less than before."""
+    azure: set[tuple[LinkKey, Prefix]] = field(default_factory=set)
+    """Prefixes that feeds began or ceased to show on links of which Microsoft's tables are read."""
     sights: set[LinkFamily] = field(default_factory=set)
     """Links with a feed by BMP, or one that is compared with it, that can prove more or less than before."""
     topics: set[Topic] = field(default_factory=set)
@@ -199,7 +210,7 @@ class NetworkFacts:
 
     def owner_of_timer(self, timer: Timer) -> Owner:
         """Return the processes that must have reported everything up to a timer's time before it may fire."""
-        if isinstance(timer, ProcessSettles):
+        if isinstance(timer, ProcessSettles | AzureOutdated | AzureOverdue):
             return OWN
         if isinstance(timer, StrangersGone):
             process = self.listener_at(timer.local)
@@ -420,6 +431,32 @@ class NetworkFacts:
 
     def storage_problem(self) -> str | None:
         return self.storage
+
+    # Microsoft's tables --------------------------------------------------------------------------------
+
+    @cached_property
+    def microsoft(self) -> MicrosoftTables:
+        """What the tables of Microsoft's edge routers say."""
+        return MicrosoftTables(self)
+
+    def azure_accepts(self, link: LinkKey, prefix: Prefix) -> Acceptance:
+        return self.microsoft.accepts(link, prefix)
+
+    def azure_differences(self, link: LinkKey, family: Family) -> AzureDifferences | None:
+        up = self.link_state(link, family) is LinkState.UP
+        return self.microsoft.differences(link, family) if up else None
+
+    def azure_rows(self, link: LinkKey, prefixes: Iterable[Prefix]) -> Collection[str]:
+        return self.microsoft.rows(link, prefixes)
+
+    def azure_overdue(self, link: LinkKey) -> bool | None:
+        return self.microsoft.overdue(link)
+
+    def azure_problem(self, link: LinkKey) -> str:
+        return self.microsoft.problem(link)
+
+    def microsofts_side(self, link: LinkKey, family: Family) -> str:
+        return self.microsoft.side(link, family)
 
     # Routes ------------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from collections.abc import Iterator
 
 from ermon.checks.topics import (
     OUT_OF_SIGHT,
+    azure_topic,
     churn_topic,
     drain_topic,
     feed_topic,
@@ -31,11 +32,14 @@ from ermon.checks.topics import (
     seen_topic,
 )
 from ermon.core import link_states, maintenance
+from ermon.core.azure_tables import LinkTables
 from ermon.core.facts import NetworkFacts
 from ermon.core.route_index import RouteIndex
 from ermon.core.sight import Sight
 from ermon.core.states import FeedState, LinkInfo
 from ermon.core.timers import (
+    AzureOutdated,
+    AzureOverdue,
     ChurnEnds,
     DrainOverdue,
     FailoverGraceEnds,
@@ -153,6 +157,7 @@ class Layers:
         self._refresh_churn()
         yield from self._refresh_mirrors()
         yield from self._refresh_sights()
+        self._refresh_azure()
         yield from self.routes.refresh_microsoft()
         self._tell_pools()
 
@@ -325,6 +330,26 @@ class Layers:
                     self.routes.advertised.sides_changed(circuit, family)
                     self.routes.failover.links_changed(circuit, family)
                 yield
+
+    def _refresh_azure(self) -> None:
+        facts, pending = self.facts, self.facts.pending
+        if pending.azure:
+            touched, pending.azure = pending.azure, set()
+            changed = {link for link, prefix in touched if facts.microsoft.routes_changed(link, prefix)}
+            pending.topics.update(map(azure_topic, changed))
+
+    def watch_azure(self, link: LinkKey, tables: LinkTables) -> None:
+        """Set timers for when what was read last of Microsoft's tables no longer counts, and when that is reported."""
+        self.watch(AzureOverdue(link), tables.overdue_at)
+        asked = (tables.neighbors_asked, tables.arp_asked, *(each.asked for each in tables.readings[-1:]))
+        ends = [tables.valid_until(at) for at in asked if tables.valid(at, self.facts.now) and at is not None]
+        self.watch(AzureOutdated(link), min(ends, default=None))
+
+    def azure_changed(self, link: LinkKey) -> None:
+        """Note that Microsoft's tables of a link were read, or that what was read is too old now."""
+        self.facts.pending.topics.add(azure_topic(link))
+        if tables := self.facts.microsoft.links.get(link):
+            self.watch_azure(link, tables)
 
     def _refresh_sights(self) -> Iterator[None]:
         pending = self.facts.pending

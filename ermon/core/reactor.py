@@ -21,6 +21,8 @@ from ermon.core.session import Session
 from ermon.core.states import FeedState
 from ermon.core.timers import (
     AskedOver,
+    AzureOutdated,
+    AzureOverdue,
     ChurnEnds,
     DrainOverdue,
     EndOfRibOverdue,
@@ -43,6 +45,7 @@ from ermon.model.events import (
     AddPathNegotiated,
     AddPathOffered,
     Alive,
+    AzureTables,
     ClockChanged,
     ClockStepped,
     ConnectionsRefused,
@@ -141,6 +144,9 @@ class Reactor:
                 self._reported(facts.feeds[event.feed], event)
             case StatisticsBegan():
                 self.processes.statistics_began(event.process)
+            case AzureTables():
+                if facts.microsoft.take(event) is not None:
+                    self.layers.azure_changed(event.link)
             case _:
                 assert_never(event)
 
@@ -434,6 +440,8 @@ class Reactor:
                     facts.pending.topics.add(first_dump_topic(circuit))
                 case ChurnEnds(feed, link):
                     self.layers.churn_due(feed, link)
+                case AzureOutdated(link) | AzureOverdue(link):
+                    self.layers.azure_changed(link)
                 case _:
                     assert_never(timer)
 

@@ -225,14 +225,16 @@ class RouteIndex:
         elif state.feed.view is View.TO_MICROSOFT and state.feed.circuit is not None:
             self.advertised.prefix_changed(state.feed.circuit, change.key[0])
             self.failover.prefix_changed(state.feed.circuit, change.key[0])
-        self._compare_sight(state.feed.link_key, change.key[0])
+        if state.feed.link_key is not None:
+            self._compare_sight(state.feed.link_key, change.key[0])
+            self.facts.microsoft.route_changed(state.feed, state.feed.link_key, change.key[0])
         if state.feed.canary and any(canary.overlaps(change.key[0]) for canary in state.feed.canary):
             pending.canaries.add(state.feed.name)
         if (change.old is None) != (change.new is None) and state.rib.count(change.key[0].family) <= 1:
             pending.topics.add(content_topic(state.feed.name))
 
-    def _compare_sight(self, link: LinkKey | None, prefix: Prefix) -> None:
-        if link is not None and link in self._by_bmp:
+    def _compare_sight(self, link: LinkKey, prefix: Prefix) -> None:
+        if link in self._by_bmp:
             for comparison in self.sights.values():
                 comparison.prefix_changed(link, prefix)
 
@@ -384,6 +386,7 @@ class RouteIndex:
         if (link, family) in facts.links:
             self.received.prefix_changed(link[0], prefix)
         self._compare_sight(link, prefix)
+        facts.microsoft.touched(link, prefix)
 
     def _began_or_ended(self, state: FeedState, link: LinkKey, family: Family, *, shows: bool) -> None:
         """Note that a feed shows the first route of a link, or has lost the last one."""

@@ -62,6 +62,13 @@ def adopt(new: Reactor, old: Reactor) -> Iterator[None]:
         if key in facts.drains:
             facts.drains[key].take_over(drain, facts.now)
             facts.pending.drains.add(key)
+    yield from _adopt_feeds(new, old)
+    for link in facts.microsoft.take_over(before.microsoft):
+        new.layers.azure_changed(link)
+
+
+def _adopt_feeds(new: Reactor, old: Reactor) -> Iterator[None]:
+    facts, before = new.facts, old.facts
     wider = new.routes.watched.without(old.routes.watched)
     for name, state in facts.feeds.items():
         before_feed = before.feeds.get(name)

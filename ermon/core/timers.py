@@ -249,6 +249,18 @@ class ChurnEnds(msgspec.Struct, frozen=True):
     link: LinkKey
 
 
+class AzureOutdated(msgspec.Struct, frozen=True):
+    """What was read last of the tables of Microsoft's edge router no longer counts."""
+
+    link: LinkKey
+
+
+class AzureOverdue(msgspec.Struct, frozen=True):
+    """Those tables could not be read for so long that it is reported."""
+
+    link: LinkKey
+
+
 Timer = (
     FirstDumpsEnd
     | SyncDue
@@ -267,5 +279,7 @@ Timer = (
     | DrainOverdue
     | RunLearnt
     | ChurnEnds
+    | AzureOutdated
+    | AzureOverdue
 )
 """All timers of the reactor. The union is closed: a timer without a branch is a type error."""

@@ -28,10 +28,17 @@ class AzureCircuit:
     """The VLAN of the peering; ``None``: not compared."""
     route_filter: str | None = None
     """The name of the route filter of a Microsoft peering; ``None``: not compared."""
+    tables: str | None = None
+    """The folder with the tables of Microsoft's edge routers; ``None``: by Azure Resource Manager, or nowhere."""
 
     @property
     def by_arm(self) -> bool:
         return self.location == ARM
+
+    @property
+    def reads_tables(self) -> bool:
+        """Whether the tables of Microsoft's edge routers are read for the circuit."""
+        return self.by_arm or self.tables is not None
 
     @property
     def key(self) -> str:

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 import msgspec
 
+from ermon.model.azure_tables import AzureArp, AzureNeighbor, AzureRoute, AzureTraffic
 from ermon.model.findings import LinkState
 from ermon.model.inventory import LinkKey
 from ermon.model.prefixes import Family
@@ -253,6 +254,26 @@ class StatisticsBegan(msgspec.Struct, frozen=True):
     process: str
 
 
+class AzureTables(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Tables of the edge router that is Microsoft's end of a link were read, or could not be.
+
+    A table that is ``None`` was not read this time.
+    """
+
+    time: float
+    link: LinkKey
+    asked: float
+    """When Microsoft was asked: what has happened since then may not be in the tables."""
+    routes: tuple[AzureRoute, ...] | None = None
+    partial: bool = False
+    """Whether routes may be missing from ``routes``."""
+    neighbors: tuple[AzureNeighbor, ...] | None = None
+    arp: tuple[AzureArp, ...] | None = None
+    traffic: AzureTraffic | None = None
+    problem: str = ""
+    """Why tables could not be read."""
+
+
 Event = (
     SessionUp
     | SessionDown
@@ -279,6 +300,7 @@ Event = (
     | SessionSilent
     | RoutesUnreadable
     | StatisticsBegan
+    | AzureTables
 )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainValidator, Strict, WithJsonSchema
 
-from ermon.config.fields import Duration, Line, Timestamp, show
+from ermon.config.fields import Boolean, Duration, Line, Timestamp, show
 from ermon.config.shape import Section
 from ermon.model.findings import Status
 from ermon.model.settings import Severity
@@ -162,6 +162,37 @@ class AcceptEntry(Section):
     """Why."""
 
 
+class ArpState(StrEnum):
+    COMPLETE = "complete"
+    INCOMPLETE = "incomplete"
+    EMPTY = "empty"
+
+
+class AzureTablesEntry(Section):
+    """What Azure answers when it is asked for the tables of Microsoft's edge router at the far end of a link. Without more,
+    these agree with what the feeds show of the link.
+    """
+
+    circuit: NameText
+    """The circuit of the link."""
+    link: NameText
+    """The link."""
+    lacks: Routes | None = None
+    """Prefixes that the route table lacks, or the word all."""
+    has: AnyPrefixes | None = None
+    """Prefixes that the route table has besides, as routes of Microsoft's."""
+    partial: Boolean = False
+    """Some rows of the route table cannot be read."""
+    session: Line = "established"
+    """The state of our session in the summary: a word such as Idle."""
+    arp: Annotated[ArpState, Strict(strict=False)] = ArpState.COMPLETE
+    """The ARP table: complete, incomplete (our side is missing) or empty."""
+    asked: Duration = 5.0
+    """So long before the step Azure was asked. Default: 5s."""
+    fails: Line | None = None
+    """The tables cannot be read, and why."""
+
+
 class StepEntry(Section):
     """One thing that happens, when, and what must come of it."""
 
@@ -205,6 +236,8 @@ class StepEntry(Section):
     """Published lists cannot be used, by the label of their findings; the old ones stay in force."""
     source_accepted: Names | None = None
     """Published lists are there and can be used."""
+    azure_tables: AzureTablesEntry | None = None
+    """The tables of Microsoft's edge router on a link are read, or cannot be."""
     storage: Annotated[Storage, Strict(strict=False)] | None = None
     """What must outlive ermon cannot be written (fails), or can be again (works)."""
     accept: AcceptEntry | None = None
@@ -322,6 +355,7 @@ Verb = Literal[
     "session",
     "source_rejected",
     "source_accepted",
+    "azure_tables",
     "storage",
     "restart",
     "accept",

@@ -29,9 +29,10 @@ from ermon.model.events import (
     Update,
 )
 from ermon.model.inventory import Config
+from ermon.scenario.azure import azure_tables
 from ermon.scenario.fields import Many, RouteItem, Word
 from ermon.scenario.good_day import good_day
-from ermon.scenario.schema import AcceptEntry, StepEntry, Storage, Verb
+from ermon.scenario.schema import AcceptEntry, AzureTablesEntry, StepEntry, Storage, Verb
 from ermon.scenario.sessions import (
     bmp_down,
     bmp_up,
@@ -162,7 +163,7 @@ PLAYED: Mapping[str, Callable[[Stage, StepEntry], Iterable[Event]]] = {
         for verb in (
             *(converge, in_sync, up, end_of_rib, down, messages_lost, exabgp_up, exabgp_down),
             *(bmp_up, bmp_down, statistics, session),
-            *(source_rejected, source_accepted, storage, restart, accept),
+            *(source_rejected, source_accepted, azure_tables, storage, restart, accept),
         )
     },
 }
@@ -288,6 +289,8 @@ def describe(step: StepEntry, verbs: Sequence[Verb]) -> str:
         routes = verb in {"announce", "withdraw"}
         if isinstance(value, AcceptEntry):
             value = value.check
+        if isinstance(value, AzureTablesEntry):
+            value = f"of {value.circuit} {value.link}"
         parts.append(f"{verb.replace('_', ' ')} {_routes(value) if routes else _names(value)}")
     where = [
         f"of {' and '.join(step.family)}" if step.family else "",

@@ -90,9 +90,12 @@ class Stage:
         if step.circuit is None or step.link is None:
             missing = "circuit" if step.circuit is None else "link"
             raise self.error(missing, "is missing; a link is named by circuit and link together")
-        circuits = self.config.circuits
-        circuit = circuits[self.known(step.circuit, circuits, "circuit", "a circuit")]
-        return circuit.links[self.known(step.link, circuit.links, "link", f"a link of {circuit.name}")]
+        return self.link(step.circuit, step.link)
+
+    def link(self, circuit: str, name: str) -> Link:
+        """Return the link of this name, which the configuration must have."""
+        links = self.config.circuits[self.known(circuit, self.config.circuits, "circuit", "a circuit")].links
+        return links[self.known(name, links, "link", f"a link of {circuit}")]
 
     # Routes ------------------------------------------------------------------------------------------
 

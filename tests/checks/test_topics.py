@@ -54,6 +54,11 @@ NEEDS: Mapping[str, Callable[..., set[Topic]]] = {
     "process_problem": lambda process: {topics.process_topic(process)},
     "process_restless": lambda process: {topics.process_topic(process)},
     "source_problem": lambda source: {topics.source_topic(source)},
+    **dict.fromkeys(
+        ("azure_accepts", "azure_rows", "azure_overdue", "azure_problem", "microsofts_side"),
+        lambda link, *_: {topics.azure_topic(link)},
+    ),
+    "azure_differences": lambda link, family: {topics.azure_topic(link), topics.link_topic(link, family)},
     "storage_problem": lambda: {STORAGE},
     "matching": lambda feed, route_set: {topics.routes_topic(feed, route_set)},
     "feeds_showing": lambda route_set: {topics.routes_topic("", route_set)},

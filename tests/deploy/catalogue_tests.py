@@ -41,6 +41,10 @@ CHANGES = (
         "\n  spare: {geo: us, location: Chicago, peering: private, group: plants, links: {a: {router: edge-1, subnet: 172.16.1.0/30}}}\nnat_pools:\n",
     ),
     ("required: [] ", "required: [198.51.100.0/28] "),
+    ("    # azure:  ", "    azure:  "),
+    ("    #   resource_id: /subscriptions", "      resource_id: /subscriptions"),
+    ("    #   from: /var/lib/ermon/azure.json", "      from: /var/lib/ermon/azure.json"),
+    ("    #   tables: /var/lib/ermon/azure", "      tables: /var/lib/ermon/azure"),
     ("churn-high: {enabled: false,", "internet-preferred: {enabled: true}\n  churn-high: {enabled: true,"),
 )
 UNWATCHED = ("edge-2-isp-b:", "dmz-core:", "edge-3-priv-b:")

@@ -26,6 +26,7 @@ ONLY_RELOADED = frozenset({"view-missing"})
 
 WITHOUT_PREFIXES = frozenset(
     {
+        "azure-stale",
         "bmp-down",
         "bmp-no-stats",
         "churn-high",
