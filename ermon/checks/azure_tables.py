@@ -22,7 +22,7 @@ from ermon.checks.subject import (
     link_labels,
     violated,
 )
-from ermon.checks.topics import RouteSet, azure_topic, link_topic
+from ermon.checks.topics import RouteSet, azure_tables_topic, link_topic
 from ermon.model.inventory import Config, Link, LinkKey, Peering, Pool, View
 from ermon.model.prefixes import Family, Prefix
 from ermon.model.settings import Severity
@@ -54,7 +54,9 @@ def azure_not_accepted(config: Config) -> Iterator[Subject]:
                 continue
             mirror = mirrored(config, link)
             for family in filter(mirror.has_family, pool.families):
-                topics = mirror.mirror_topics((family,), POOL_SPACE, pool.name) | {azure_topic(link.key)}
+                topics = mirror.mirror_topics((family,), POOL_SPACE, pool.name) | {
+                    azure_tables_topic(link.key)
+                }
                 labels = (("pool", pool.name), ("family", family), *link_labels(link))
                 judge = partial(_azure_not_accepted, pool, mirror, family)
                 yield Subject("azure-not-accepted", labels, frozenset(topics), judge)
@@ -102,7 +104,10 @@ AZURE_NOT_ACCEPTED = Check(
 def azure_disagrees(config: Config) -> Iterator[Subject]:
     for link in config.links:
         if has_tables(config, link):
-            topics = {azure_topic(link.key), *(link_topic(link.key, family) for family in link.families)}
+            topics = {
+                azure_tables_topic(link.key),
+                *(link_topic(link.key, family) for family in link.families),
+            }
             judge = partial(_azure_disagrees, link)
             yield Subject("azure-disagrees", link_labels(link), frozenset(topics), judge)
 
@@ -160,7 +165,7 @@ def azure_stale(config: Config) -> Iterator[Subject]:
     for link in config.links:
         if has_tables(config, link):
             labels = (("source", source_of(link.key)),)
-            topics = frozenset({azure_topic(link.key)})
+            topics = frozenset({azure_tables_topic(link.key)})
             yield Subject("azure-stale", labels, topics, partial(_azure_stale, link.key))
 
 

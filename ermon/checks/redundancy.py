@@ -22,7 +22,7 @@ from ermon.checks.check import (
 from ermon.checks.edge_table import link_topics
 from ermon.checks.facts import Facts
 from ermon.checks.subject import LISTED, OK, UNKNOWN, Evidence, Subject, Verdict, link_labels, violated
-from ermon.checks.topics import Topic, azure_topic, difference_topic, link_topic
+from ermon.checks.topics import Topic, azure_tables_topic, difference_topic, link_topic
 from ermon.model.findings import LinkState, Status
 from ermon.model.inventory import Circuit, Config, Link, LinkKey, Peering, View, apart
 from ermon.model.prefixes import FAMILIES, Family, Prefix
@@ -75,7 +75,7 @@ def link_down(config: Config) -> Iterator[Subject]:
 
 def _tables_topics(config: Config, links: Iterable[Link]) -> Iterator[Topic]:
     """Microsoft's side of a link is evidence: it never decides on the state."""
-    return (azure_topic(link.key) for link in links if azure_tables.has_tables(config, link))
+    return (azure_tables_topic(link.key) for link in links if azure_tables.has_tables(config, link))
 
 
 def _found_near(links: tuple[Link, ...], family: Family, facts: Facts) -> Mapping[str, list[str]]:

@@ -157,9 +157,9 @@ def source_topic(source: str) -> Topic:
     return Topic("source", (source,))
 
 
-def azure_topic(link: LinkKey) -> Topic:
+def azure_tables_topic(link: LinkKey) -> Topic:
     """What is known of the tables of Microsoft's edge router at the far end of a link has changed, or is too old now."""
-    return Topic("azure", (link,))
+    return Topic("azure-tables", (link,))
 
 
 STORAGE = Topic("storage", ())

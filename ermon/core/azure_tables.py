@@ -17,7 +17,7 @@ import msgspec
 
 from ermon.checks.facts import Acceptance, AzureDifferences, link_up
 from ermon.checks.mirror import POOL_SPACE
-from ermon.checks.topics import RouteSet, azure_topic
+from ermon.checks.topics import RouteSet, azure_tables_topic
 from ermon.model.azure_tables import (
     AzureArp,
     AzureNeighbor,
@@ -189,7 +189,7 @@ class MicrosoftTables:
         for reading in tables.readings:
             reading.held.discard(prefix)
             reading.lacking.discard(prefix)
-        facts.pending.topics.add(azure_topic(link))
+        facts.pending.topics.add(azure_tables_topic(link))
 
     def touched(self, link: LinkKey, prefix: Prefix) -> None:
         """Note that a feed may have begun or ceased to show a prefix of a link."""

@@ -43,7 +43,7 @@ from ermon.core.rolling import SpanCount
 from ermon.core.session import Session
 from ermon.core.sides import SIDES, edge_tables
 from ermon.core.states import Awaited, CircuitSight, FeedState, LinkInfo, ProcessState, rolling
-from ermon.core.timers import AzureOutdated, AzureOverdue, ProcessSettles, StrangersGone, Timer
+from ermon.core.timers import AzureTablesOutdated, AzureTablesOverdue, ProcessSettles, StrangersGone, Timer
 from ermon.core.wall_clock import WallClock
 from ermon.model.findings import LinkState
 from ermon.model.inventory import (
@@ -210,7 +210,7 @@ class NetworkFacts:
 
     def owner_of_timer(self, timer: Timer) -> Owner:
         """Return the processes that must have reported everything up to a timer's time before it may fire."""
-        if isinstance(timer, ProcessSettles | AzureOutdated | AzureOverdue):
+        if isinstance(timer, ProcessSettles | AzureTablesOutdated | AzureTablesOverdue):
             return OWN
         if isinstance(timer, StrangersGone):
             process = self.listener_at(timer.local)

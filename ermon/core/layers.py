@@ -23,7 +23,7 @@ from collections.abc import Iterator
 
 from ermon.checks.topics import (
     OUT_OF_SIGHT,
-    azure_topic,
+    azure_tables_topic,
     churn_topic,
     drain_topic,
     feed_topic,
@@ -38,8 +38,8 @@ from ermon.core.route_index import RouteIndex
 from ermon.core.sight import Sight
 from ermon.core.states import FeedState, LinkInfo
 from ermon.core.timers import (
-    AzureOutdated,
-    AzureOverdue,
+    AzureTablesOutdated,
+    AzureTablesOverdue,
     ChurnEnds,
     DrainOverdue,
     FailoverGraceEnds,
@@ -336,18 +336,18 @@ class Layers:
         if pending.azure:
             touched, pending.azure = pending.azure, set()
             changed = {link for link, prefix in touched if facts.microsoft.routes_changed(link, prefix)}
-            pending.topics.update(map(azure_topic, changed))
+            pending.topics.update(map(azure_tables_topic, changed))
 
     def watch_azure(self, link: LinkKey, tables: LinkTables) -> None:
         """Set timers for when what was read last of Microsoft's tables no longer counts, and when that is reported."""
-        self.watch(AzureOverdue(link), tables.overdue_at)
+        self.watch(AzureTablesOverdue(link), tables.overdue_at)
         asked = (tables.neighbors_asked, tables.arp_asked, *(each.asked for each in tables.readings[-1:]))
         ends = [tables.valid_until(at) for at in asked if tables.valid(at, self.facts.now) and at is not None]
-        self.watch(AzureOutdated(link), min(ends, default=None))
+        self.watch(AzureTablesOutdated(link), min(ends, default=None))
 
     def azure_changed(self, link: LinkKey) -> None:
         """Note that Microsoft's tables of a link were read, or that what was read is too old now."""
-        self.facts.pending.topics.add(azure_topic(link))
+        self.facts.pending.topics.add(azure_tables_topic(link))
         if tables := self.facts.microsoft.links.get(link):
             self.watch_azure(link, tables)
 

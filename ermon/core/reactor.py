@@ -21,8 +21,8 @@ from ermon.core.session import Session
 from ermon.core.states import FeedState
 from ermon.core.timers import (
     AskedOver,
-    AzureOutdated,
-    AzureOverdue,
+    AzureTablesOutdated,
+    AzureTablesOverdue,
     ChurnEnds,
     DrainOverdue,
     EndOfRibOverdue,
@@ -440,7 +440,7 @@ class Reactor:
                     facts.pending.topics.add(first_dump_topic(circuit))
                 case ChurnEnds(feed, link):
                     self.layers.churn_due(feed, link)
-                case AzureOutdated(link) | AzureOverdue(link):
+                case AzureTablesOutdated(link) | AzureTablesOverdue(link):
                     self.layers.azure_changed(link)
                 case _:
                     assert_never(timer)

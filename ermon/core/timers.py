@@ -249,13 +249,13 @@ class ChurnEnds(msgspec.Struct, frozen=True):
     link: LinkKey
 
 
-class AzureOutdated(msgspec.Struct, frozen=True):
+class AzureTablesOutdated(msgspec.Struct, frozen=True):
     """What was read last of the tables of Microsoft's edge router no longer counts."""
 
     link: LinkKey
 
 
-class AzureOverdue(msgspec.Struct, frozen=True):
+class AzureTablesOverdue(msgspec.Struct, frozen=True):
     """Those tables could not be read for so long that it is reported."""
 
     link: LinkKey
@@ -279,7 +279,7 @@ Timer = (
     | DrainOverdue
     | RunLearnt
     | ChurnEnds
-    | AzureOutdated
-    | AzureOverdue
+    | AzureTablesOutdated
+    | AzureTablesOverdue
 )
 """All timers of the reactor. The union is closed: a timer without a branch is a type error."""

@@ -56,9 +56,12 @@ NEEDS: Mapping[str, Callable[..., set[Topic]]] = {
     "source_problem": lambda source: {topics.source_topic(source)},
     **dict.fromkeys(
         ("azure_accepts", "azure_rows", "azure_overdue", "azure_problem", "microsofts_side"),
-        lambda link, *_: {topics.azure_topic(link)},
+        lambda link, *_: {topics.azure_tables_topic(link)},
     ),
-    "azure_differences": lambda link, family: {topics.azure_topic(link), topics.link_topic(link, family)},
+    "azure_differences": lambda link, family: {
+        topics.azure_tables_topic(link),
+        topics.link_topic(link, family),
+    },
     "storage_problem": lambda: {STORAGE},
     "matching": lambda feed, route_set: {topics.routes_topic(feed, route_set)},
     "feeds_showing": lambda route_set: {topics.routes_topic("", route_set)},
