@@ -137,13 +137,21 @@ def _room(attributes: int) -> int:
     raise TooLongError(f"path attributes of {attributes} octets")
 
 
+def write_nlri(keys: Iterable[RouteKey]) -> bytes:
+    """Return the NLRI of some routes (RFC 4271 section 4.3, RFC 7911 section 3)."""
+    return b"".join(map(_write_key, keys))
+
+
+def _write_key(key: RouteKey) -> bytes:
+    (version, value, length), path_id = key
+    octets = value.to_bytes(4 if version == 4 else 16, "big")[: (length + 7) // 8]
+    return (b"" if path_id is None else path_id.to_bytes(4, "big")) + bytes((length,)) + octets
+
+
 def _fill(keys: list[RouteKey], room: int) -> Iterator[bytes]:
     """Yield the NLRI of some routes, at most ``room`` octets at once."""
     filled = bytearray()
-    for (version, value, length), path_id in keys:
-        octets = value.to_bytes(4 if version == 4 else 16, "big")[: (length + 7) // 8]
-        nlri = b"" if path_id is None else path_id.to_bytes(4, "big")
-        nlri += bytes((length,)) + octets
+    for nlri in map(_write_key, keys):
         if len(filled) + len(nlri) > room:
             yield bytes(filled)
             filled.clear()

@@ -56,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
         live.add_maintenance,
         live.add_accept,
         recordings.add_replay,
+        recordings.add_recording,
         local.add_demo,
         local.add_checks,
         local.add_explain,

@@ -1,4 +1,4 @@
-"""The commands that read recordings."""
+"""The commands that read recordings: replay runs them through the checks, and recording export writes them as MRT."""
 
 from __future__ import annotations
 
@@ -185,3 +185,104 @@ def _replay_mrt(options: argparse.Namespace, loaded: LoadedConfig, *, flush: boo
     for text in half_tables(playback):
         note(text)
     return _show_statuses(options, replay)
+
+
+# As MRT --------------------------------------------------------------------------------------------------
+
+
+def add_recording(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "recording",
+        help="export a recording for other tools",
+        description="Works on recordings of `ermon run --record.path`.",
+    )
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    export = actions.add_parser(
+        "export",
+        help="write the sessions of a recording as MRT, for bgpdump and every other tool",
+        description="Writes the sessions of the feeds in a recording as MRT (RFC 6396): messages and changes of state, with "
+        "microseconds. UPDATEs have the octets that the router sent, if the recording has them; else they are encoded again. "
+        "`ermon replay --mrt` reads the file with the same configuration.",
+        epilog="example: ermon recording export /etc/ermon/ermon.yml /var/lib/ermon/recordings --feed edge-1 --mrt edge-1.mrt.gz",
+    )
+    export.add_argument("config_file", type=Path, metavar="CONFIG", help="the configuration with the feeds")
+    export.add_argument(
+        "recordings",
+        type=Path,
+        nargs="+",
+        metavar="RECORDING",
+        help="a recording, gzipped or not, a folder of recordings, or - for standard input; several are one after the other",
+    )
+    export.add_argument(
+        "--mrt",
+        nargs="?",
+        const=Path("-"),
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="write MRT to this new file, compressed if it ends with .gz or .bz2 (default: - for standard output)",
+    )
+    export.add_argument(
+        "--feed",
+        dest="feeds",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="export only this feed; may be repeated (default: all feeds)",
+    )
+    add_feeds_match(export)
+    export.add_argument(
+        "--from",
+        dest="since",
+        type=_time,
+        metavar="TIME",
+        help="begin at this time, such as 2026-12-01T02:00:00Z, with what the feeds have received until then (default: at the begin)",
+    )
+    export.add_argument(
+        "--to", dest="until", type=_time, metavar="TIME", help="end at this time (default: at the end)"
+    )
+    export.set_defaults(command=_export)
+
+
+def _time(text: str) -> float:
+    from ermon.model.text import parse_timestamp
+
+    try:
+        return parse_timestamp(text).timestamp()
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _export(options: argparse.Namespace) -> int:
+    from ermon.config.load import load_config
+    from ermon.recording.files import STANDARD_INPUT, RecordedLines, recordings
+    from ermon.recording.mrt.export import MrtExport, Selection
+    from ermon.recording.mrt.files import write_mrt
+
+    def note(text: str) -> None:
+        print(f"{lines.path}: {text}" if lines.path else text, file=sys.stderr)
+
+    config = load_config(options.config_file).only_feeds(options.feeds_match).config
+    if unknown := sorted(set(options.feeds) - set(config.feeds)):
+        raise RefusedError(f"there is no feed {unknown[0]!r}; there are {', '.join(sorted(config.feeds))}")
+    if options.since is not None and options.until is not None and options.until < options.since:
+        raise RefusedError("--to is before --from")
+    if options.mrt == STANDARD_INPUT and sys.stdout.isatty():
+        raise RefusedError("MRT is no text for a terminal; give --mrt a FILE")
+    lines = RecordedLines([path for each in options.recordings for path in recordings(each)], note)
+    selected = frozenset(options.feeds or config.feeds)
+    export = MrtExport(config, Selection(selected, options.since, options.until), note)
+    count = write_mrt(options.mrt, export.records(lines))
+    for what, times in export.left_out.most_common():
+        print(f"left out, {times} times: {what}", file=sys.stderr)
+    if export.rejected:
+        print(f"{export.rejected} of {export.lines} lines could not be read", file=sys.stderr)
+    if not count:
+        names = ", ".join(map(str, options.recordings))
+        print(
+            f"{names}: it has no session of {', '.join(sorted(selected))} in that time; nothing is written",
+            file=sys.stderr,
+        )
+        return USAGE
+    print(f"{options.mrt}: {count} records", file=sys.stderr)
+    return FINE

@@ -1,4 +1,4 @@
-"""`ermon replay --mrt`: what it says of files that it cannot use."""
+"""`ermon replay --mrt` and `ermon recording export --mrt`: what they write, and what they say."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ermon.cli import run
+from tests.mrt import bgpdump
 
 TESTS = Path(__file__).parents[1]
 CONFIG = TESTS / "recorded" / "earlier-ermon" / "ermon.yml"
@@ -103,3 +104,80 @@ def test_very_many_damaged_records_are_counted(tmp_path: Path, capsys) -> None:
         f"{file}: 291 more damaged records: skipped",
         f"{file}: 40 records not used: TABLE_DUMP (type 12, subtype 1): it is not read; the first at octet 3900",
     ]
+
+
+# Writing -------------------------------------------------------------------------------------------------
+
+RECORDINGS = sorted((TESTS / "recorded" / "earlier-ermon").glob("*.jsonl.gz"))
+
+
+def export(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    code = run(["recording", "export", str(CONFIG), *map(str, arguments)])
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def replayed(capsys, *arguments: object) -> list[tuple[object, ...]]:
+    """The findings, without those that begin or end some milliseconds later where a recording says what was not yet read."""
+    code, out, err = replay(capsys, *arguments)
+    assert (code, err) == (0, "")
+    found = [json.loads(line) for line in out.splitlines()]
+    return [(t["time"], t["state"], t["check"], t["labels"]) for t in found if t["check"] != "feed-down"]
+
+
+@pytest.mark.parametrize("name", ["day.mrt", "day.mrt.gz", "day.mrt.bz2"])
+def test_recordings_of_an_earlier_ermon_are_the_same_from_mrt(tmp_path: Path, name: str, capsys) -> None:
+    path = tmp_path / name
+    assert export(capsys, *RECORDINGS, "--mrt", path) == (0, "", f"{path}: 87 records\n")
+    assert bgpdump.read(path) == bgpdump.comparable(bgpdump.dumped(path))
+    assert replayed(capsys, "--mrt", path) == replayed(capsys, *RECORDINGS)
+
+
+def test_feeds_and_times_are_chosen(tmp_path: Path, capsys) -> None:
+    path = tmp_path / "part.mrt"
+    times = ("--from", "2026-11-30T12:38:23Z", "--to", "2026-11-30T12:38:24Z")
+    code, _, err = export(
+        capsys, *RECORDINGS, "--feed", "edge-1-isp-a", "--feed", "edge-2", *times, "--mrt", path
+    )
+    assert code == 0, err
+    lines = [line.split("|") for line in bgpdump.read(path)]
+    assert {line[1] for line in lines} == {"1796042303.000000"}
+    assert {line[3] for line in lines} == {"127.77.3.11", "127.77.3.12"}
+    assert sorted(line[5] for line in lines if line[2] == "A" and line[3] == "127.77.3.11") == [
+        "198.51.100.128/27",
+        "198.51.100.3/32",
+        "2001:db8:100:80::/64",
+    ]
+
+
+def test_mrt_goes_to_standard_output(capfdbinary) -> None:
+    assert run(["recording", "export", str(CONFIG), *map(str, RECORDINGS), "--mrt"]) == 0
+    out, err = capfdbinary.readouterr()
+    assert len(out) > 5_000
+    assert err == b"-: 87 records\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("--feed", "edge-9", "--mrt", "a.mrt"), "ermon: there is no feed 'edge-9'; there are edge-1, "),
+        (("--to", "2020-01-01T00:00:00Z", "--mrt", "a.mrt"), "it has no session of edge-1, "),
+        (
+            ("--from", "2026-11-30T12:38:23Z", "--to", "2026-11-30T12:38:22Z", "--mrt", "a.mrt"),
+            "--to is before --from",
+        ),
+        (("--mrt", CONFIG), f"{CONFIG}: it exists already; remove it, or name another file"),
+    ],
+)
+def test_what_cannot_be_exported(arguments, why: str, capsys) -> None:
+    code, out, err = export(capsys, *RECORDINGS, *arguments)
+    assert (code, out) == (2, "")
+    assert why in err
+    assert not Path("a.mrt").exists()
+
+
+def test_a_time_that_is_none(capsys) -> None:
+    with pytest.raises(SystemExit) as ended:
+        export(capsys, *RECORDINGS, "--from", "noon", "--mrt", "a.mrt")
+    assert ended.value.code == 2
+    assert "argument --from" in capsys.readouterr().err

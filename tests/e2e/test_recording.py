@@ -20,9 +20,13 @@ from ermon.config.load import load_config
 from ermon.exabgp.raw import RawState
 from ermon.model.inventory import Config
 from ermon.recording.files import RecordedLines
+from ermon.recording.mrt.files import MrtFiles
+from ermon.recording.mrt.peers import Matching
+from ermon.recording.mrt.replay import MrtPlayback
 from ermon.recording.replay import Playback, Replay
 from tests.e2e.company import EDGES, EXCHANGE, MSEE, PART_OF_POOL, Company, bring, configuration, own_network
 from tests.e2e.daemon import PATIENCE, Daemon, EventStream, eventually
+from tests.mrt import bgpdump
 from tests.recording.test_replay import no_rejection
 
 Told = tuple[float, str, str, dict[str, str]]
@@ -131,6 +135,23 @@ def test_a_recording_of_many_files_replays_to_the_transitions_of_the_daemon(
         assert [t for t in told(alone) if begin < t[0] < end] == [
             t for t in told(found) if begin < t[0] < end
         ]
+    assert about_routes(as_mrt(company.daemon, policy, files, directory / "day.mrt")) == about_routes(found)
+
+
+def as_mrt(daemon: Daemon, policy: Config, files: list[Path], path: Path) -> list[dict[str, Any]]:
+    """Export recordings as MRT, and replay the file, which bgpdump reads as ermon does."""
+    arguments = ["recording", "export", str(daemon.config_file), *map(str, files), "--mrt", str(path)]
+    subprocess.run([sys.executable, "-m", "ermon", *arguments], check=True, timeout=PATIENCE)
+    assert bgpdump.read(path) == bgpdump.comparable(bgpdump.dumped(path))
+    playback = MrtPlayback(policy, Matching(policy), lambda skipped: pytest.fail(skipped.what))
+    return list(Replay(playback).transitions(MrtFiles([path], pytest.fail)))
+
+
+def about_routes(replayed: list[dict[str, Any]]) -> list[tuple[str, str, dict[str, str]]]:
+    """The findings that are about routes, and not about ermon's own sight."""
+    return [
+        (t["state"], t["check"], t["labels"]) for t in replayed if t["check"] in {"pool-leak", "link-down"}
+    ]
 
 
 def test_the_recording_of_a_killed_ermon_can_be_replayed(directory, settings, recordings):

@@ -9,17 +9,21 @@ from pathlib import Path
 from random import Random
 
 from ermon.mrt import records
+from ermon.recording.entries import Connected, Reported, write_entry
 from ermon.recording.files import UnreadableError
+from ermon.recording.mrt.export import MrtExport, Selection
 from ermon.recording.mrt.files import MrtFiles
 from ermon.recording.mrt.peers import Matching
-from ermon.recording.mrt.replay import MrtPlayback
+from ermon.recording.mrt.replay import MrtPlayback, Skipped
 from ermon.recording.mrt.report import MrtReport, half_tables, peers_without_feed
 from ermon.recording.replay import Replay
 from tests.fuzz.documents import printable, written
 from tests.fuzz.lines import CONFIG
+from tests.fuzz.lines import RECORDED as LINES
 from tests.fuzz.mutate import break_bytes
 from tests.networks import REPORTED
 
+REPORTS = [path.read_bytes() for path in sorted((Path(__file__).parents[1] / "recorded/bmp").glob("*.bmp"))]
 RECORDED = [path.read_bytes() for path in sorted((Path(__file__).parents[1] / "recorded/mrt").glob("*.mrt"))]
 
 
@@ -76,3 +80,28 @@ def break_record(random: Random, octets: bytes) -> bytes:
     else:
         body = break_bytes(random, body, RECORDED)
     return struct.pack("!IHHI", seconds, kind, subtype, len(body)) + body
+
+
+def mrt_export(random: Random) -> None:
+    """Recordings of lines and of BMP, broken: each record that is written of them can be read, and ermon's tables are the same."""
+    lines = [*random.choices(LINES, k=random.randrange(1, 30)), *reported(random)]
+    lines = [break_bytes(random, line) if random.random() < 0.1 else line for line in lines]
+    config = random.choice((CONFIG, REPORTED))
+    run = MrtExport(config, Selection(frozenset(config.feeds), random.choice((None, 0.0, 1e9))), printable)
+    skipped: list[Skipped] = []
+    playback = MrtPlayback(config, Matching(config), skipped.append)
+    list(playback.steps([records.cut(run.records(lines))]))
+    assert skipped == []
+    for text in run.left_out:
+        printable(text)
+
+
+def reported(random: Random) -> list[bytes]:
+    octets = random.choice(REPORTS)
+    octets = break_bytes(random, octets) if random.random() < 0.7 else octets
+    lines = [write_entry(Connected("edge-1"), 1.0)]
+    while octets:
+        size = random.choice((50, 400, 8_192))
+        lines.append(write_entry(Reported("edge-1", octets[:size]), float(len(lines))))
+        octets = octets[size:]
+    return lines

@@ -21,6 +21,7 @@ TARGETS: dict[str, Target] = {
         reports.reports,
         reports.judged_reports,
         mrt.mrt,
+        mrt.mrt_export,
         *documents.TARGETS,
         databases.database_file,
         http.http,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 from ermon.bgp.attributes import AttributesCache
@@ -31,8 +32,33 @@ def dumped(path: Path) -> list[str]:
 
 
 def comparable(lines: Iterable[str]) -> list[str]:
-    """Return the lines of bgpdump without the spellings of its own: sorted, since it prints withdrawals first."""
-    return sorted(line.replace("|::ffff:", "|").replace("|255.255.255.255|", "|None|") for line in lines)
+    """Return the lines of bgpdump without the spellings of its own, and without what ermon does not read: sorted, since it
+    prints withdrawals first.
+    """
+    return sorted(map(_comparable, lines))
+
+
+def _comparable(line: str) -> str:
+    parts = line.split("|")
+    if parts[2] not in {"A", "B", "W"}:
+        return line
+    parts[5] = str(ip_network(parts[5]))
+    if parts[2] == "W":
+        return "|".join(parts)
+    at = 7 if parts[0].endswith("_AP") else 6
+    parts[at] = parts[at].replace(",", " ")
+    if parts[at + 2] != "None":
+        parts[at + 2] = _address(parts[at + 2])
+    if parts[2] == "B" and parts[at + 2] == "255.255.255.255":
+        parts[at + 2] = "None"
+    parts[at + 5] = " ".join(sorted(parts[at + 5].split()))
+    return "|".join(parts[: at + 6])  # behind it: whether it was aggregated, and where
+
+
+def _address(text: str) -> str:
+    address = ip_address(text)
+    mapped = address.ipv4_mapped if address.version == 6 else None
+    return str(mapped or address)
 
 
 def read(path: Path) -> list[str]:
@@ -55,7 +81,7 @@ def read(path: Path) -> list[str]:
                     found += _session(record, cache)
                 except Unreadable as error:
                     assert "AFI" in str(error), "FRR writes a session without addresses when it ends"  # noqa: PT017
-    return sorted(found)
+    return comparable(found)
 
 
 def _session(record: Record, cache: AttributesCache) -> Iterator[str]:
@@ -82,7 +108,7 @@ def _update(kind: str, record: Record, said: Message, cache: AttributesCache) ->
 
 def _line(kind: str, record: Record, letter: str, peer: End, route: Route) -> str:
     said = route.attributes
-    communities = " ".join(f"{first}:{second}" for first, second in said.communities)
+    communities = " ".join(sorted(f"{first}:{second}" for first, second in said.communities))
     numbers = said.local_preference or 0, said.med or 0
     where = (route.prefix, *(() if route.path_id is None else (route.path_id,)))
     about = (
@@ -91,9 +117,6 @@ def _line(kind: str, record: Record, letter: str, peer: End, route: Route) -> st
         said.next_hop,
         *numbers,
         communities,
-        "NAG",
-        "",
-        "",
     )
     return _join(kind, _time(record), letter, *peer, *where, *about)
 

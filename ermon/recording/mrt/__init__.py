@@ -1,1 +1,1 @@
-"""MRT files of routers and route collectors as input: ``ermon replay --mrt``."""
+"""MRT files of others as input, and recordings as MRT: ``ermon replay --mrt`` and ``ermon recording export --mrt``."""

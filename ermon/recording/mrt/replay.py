@@ -33,6 +33,7 @@ from ermon.model.events import (
     ProcessUp,
     RefreshBegan,
     RefreshEnded,
+    StatisticsBegan,
     Update,
 )
 from ermon.model.inventory import Config
@@ -165,6 +166,10 @@ class MrtPlayback:
             if feed.process not in self._processes:
                 self._processes.add(feed.process)
                 yield ProcessUp(time, feed.process)
+                if feed.by_bmp:
+                    yield StatisticsBegan(
+                        time, feed.process
+                    )  # whether the router sends any, MRT does not say
 
     def _take_state(self, change: StateChange, time: float) -> Iterator[Event]:
         """Take a change of state. OpenBGPD writes the ends of a session the other way round than everybody else.

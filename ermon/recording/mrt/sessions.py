@@ -58,7 +58,9 @@ class Session:
         again, self.is_up = self.is_up, True
         if again and joined:
             return
-        for name in self.names:
+        for name, feed in self.names.items():
+            if self.families.isdisjoint(self._families(feed)):
+                continue  # it has not negotiated them
             up = self._up.setdefault(name, set())
             others = len(up - {self})
             up.add(self)
@@ -76,7 +78,9 @@ class Session:
             return
         said, cause = self.farewell
         for name in self.names:
-            up = self._up[name]
+            up = self._up.get(name, set())
+            if self not in up:
+                continue
             up.discard(self)
             if up:
                 yield from self._withdraw(name, time)
