@@ -33,6 +33,7 @@ from ermon.model.events import (
     HoldTimeZero,
     ListeningJudged,
     MessagesLost,
+    OwnershipRead,
     ProcessDown,
     ProcessSilent,
     ProcessUp,
@@ -51,9 +52,10 @@ from ermon.model.events import (
 )
 from ermon.model.findings import Transition
 from ermon.model.inventory import Config, Feed, LinkKey, View
+from ermon.model.ownership import VRPS, OwnershipSource, Reading, RouteObject, Vrp
 from ermon.model.prefixes import FAMILIES, Address, Family, Prefix, parse_prefix
 from ermon.model.routes import BLACKHOLE, Route
-from tests.networks import EDGE, EXCHANGE, MIRROR, TEAMS, UPLINK, attributes, path, prefixes, routes
+from tests.networks import EDGE, EXCHANGE, MIRROR, START, TEAMS, UPLINK, attributes, path, prefixes, routes
 
 # What happens --------------------------------------------------------------------------------------------
 
@@ -304,6 +306,8 @@ def _scenes(policy: Config) -> st.SearchStrategy[Scene]:
             st.sampled_from((0.25, 1.0, 5.0, 60.0)),
         ).map(lambda d: _azure_scene(policy, *d))
         process |= scene | scene | scene
+    if policy.ownership.sources:
+        process |= _registries(policy, gaps)
     accepted = st.sampled_from(("prefix-count-low", "service-count-low", "advertised-count-low"))
     process |= st.tuples(gaps, accepted, st.sampled_from(list(policy.circuits))).map(
         lambda d: [_accept_step(*d)]
@@ -869,6 +873,44 @@ def _azure_tables(policy: Config, link: LinkKey, kind: str) -> dict[str, Any]:
 def _azure_scene(policy: Config, link: LinkKey, kind: str, gaps: tuple[float, float], ago: float) -> Scene:
     """Read the same twice."""
     return [_azure_step(policy, link, kind, gap, ago) for gap in gaps]
+
+
+def _registries(policy: Config, gaps: st.SearchStrategy[float]) -> st.SearchStrategy[Scene]:
+    """Read registries, whose lists may be old, or for a part of the address space only."""
+    ends = st.sampled_from((None, None, START + 60.0, START + 700.0, START + 86_400.0))
+    vrps = st.lists(
+        st.builds(Vrp, st.sampled_from(REGISTERED), st.sampled_from((0, 64500, 64999)), st.none(), ends),
+        max_size=3,
+    )
+    objects = st.lists(
+        st.builds(RouteObject, st.sampled_from(REGISTERED), st.sampled_from((None, 64500, 64999))), max_size=3
+    )
+    space = st.sampled_from((None, None, ("198.51.100.0/26", "2001:db8:100::/40")))
+    age = st.sampled_from((0.0, 0.0, 100.0, 1700.0))
+
+    def read(drawn: tuple[OwnershipSource, float, float, list[Vrp], list[RouteObject], Any]) -> Scene:
+        source, gap, old, some, registered, own = drawn
+        name = f"{source.kind}:{source.location}"
+        found: dict[str, Any] = (
+            {"vrps": tuple(some)} if source.kind == VRPS else {"route_objects": tuple(registered)}
+        )
+
+        def happen(time: float) -> list[Event]:
+            return [OwnershipRead(time, name, Reading(time - old, space=own, **found))]
+
+        return [Step(gap, happen, f"{name} has {found}, {old} s old, for {own or 'everything'}")]
+
+    sources = st.sampled_from(policy.ownership.sources)
+    return st.tuples(sources, gaps, age, vrps, objects, space).map(read)
+
+
+REGISTERED = (
+    "198.51.100.0/24",
+    "198.51.100.0/28",
+    "198.51.100.16/29",
+    "2001:db8:100::/48",
+    "2001:db8:100:1::/64",
+)
 
 
 def _storage_step(gap: float, problem: str | None) -> Step:

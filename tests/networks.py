@@ -30,6 +30,7 @@ from ermon.model.inventory import (
     Uplink,
     View,
 )
+from ermon.model.ownership import ROUTE_OBJECTS, VRPS, Ownership, OwnershipSource
 from ermon.model.prefixes import Address, Family, Prefix, parse_address, parse_prefix
 from ermon.model.routes import AsPath, Attributes, Communities, Community, PathSegment, Route, SegmentKind
 from ermon.model.settings import CheckException, CheckSettings, MaintenanceWindow
@@ -46,6 +47,12 @@ TEAMS = (12076, 5030)
 
 PUBLISHED = Source("bgp-communities", "communities.json", 3600.0, ("12076:5010",))
 """A published list that a circuit expects."""
+
+
+REGISTRIES = Ownership(
+    (OwnershipSource(VRPS, "vrps.json", 600.0), OwnershipSource(VRPS, "other.json", 40.0)),
+    (OwnershipSource(ROUTE_OBJECTS, "irr.txt", 1200.0),),
+)
 
 
 def prefixes(text: str) -> tuple[Prefix, ...]:
@@ -248,6 +255,7 @@ def _two_circuits() -> Config:
             ),
         ),
         routers={"edge-1": _addresses("192.0.2.201"), "edge-2": _addresses("192.0.2.202 2001:db8:100::202")},
+        ownership=REGISTRIES,
         internet_only=prefixes("198.51.100.128/27 2001:db8:1ff::/48"),
         uplinks={"isp-a": Uplink("isp-a", "edge-1", 64510), "isp-b": Uplink("isp-b", "edge-2", 64511)},
         segments={

@@ -32,6 +32,7 @@ from ermon.model.events import (
     HoldTimeZero,
     ListeningJudged,
     MessagesLost,
+    OwnershipRead,
     ProcessDown,
     ProcessSilent,
     ProcessUp,
@@ -170,6 +171,7 @@ class Oracle:
         self.refusals: list[tuple[float, str, str]] = []
         """Refused connections: time, local address, and remote address that is no feed's router."""
         self.sources: dict[str, str] = {}
+        self.registry_reads: list[OwnershipRead] = []
         self.storage: str | None = None
         self.azure = AzureRecord(self)
         self.moments: list[Moment] = []
@@ -232,6 +234,14 @@ class Oracle:
                 everything or (earlier is not None and earlier.everything),
             )
 
+    def refresh_of(self, source: str) -> float:
+        """Return how often a source of VRPs or route objects is read, in seconds."""
+        asked = self.config.ownership
+        found = [("vrps", each) for each in asked.vrps] + [
+            ("route-objects", each) for each in asked.route_objects
+        ]
+        return next(each.refresh for kind, each in found if source == f"{kind}:{each.location}")
+
     @property
     def statuses(self) -> dict[SubjectKey, Status]:
         return self.samples[-1].statuses
@@ -250,6 +260,7 @@ class Oracle:
             yield start.time + self.config.collector.sync_timeout
         yield from self.levels.deadlines()
         yield from self.azure.deadlines()
+        yield from self._registry_deadlines()
         for window in self.config.maintenance:
             for edge in (window.starts, window.ends):
                 yield edge.timestamp() - self.clock_offset
@@ -263,6 +274,14 @@ class Oracle:
                         yield (
                             datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() - self.clock_offset
                         )
+
+    def _registry_deadlines(self) -> Iterator[float]:
+        last = {read.source: read.reading for read in self.registry_reads}
+        for source, reading in last.items():
+            yield reading.taken_at + 3 * self.refresh_of(source)
+            yield from (vrp.expires - self.clock_offset for vrp in reading.vrps if vrp.expires is not None)
+        for read in self.registry_reads:
+            yield read.reading.taken_at + self.config.policy.relearn_after
 
     def _first_dump_deadlines(self) -> Iterator[float]:
         for circuit in self.config.circuits.values():
@@ -344,6 +363,9 @@ class Oracle:
             return
         if isinstance(event, SourceJudged):
             self.sources[event.source] = event.problem or ""
+            return
+        if isinstance(event, OwnershipRead):
+            self.registry_reads.append(event)
             return
         if isinstance(event, StorageJudged):
             self.storage = event.problem

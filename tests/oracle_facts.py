@@ -23,6 +23,7 @@ from ermon.checks.facts import (
     Disagreement,
     LinkChanges,
     Preference,
+    Registered,
 )
 from ermon.checks.topics import Counted, RouteSet
 from ermon.model.findings import LinkState
@@ -37,7 +38,8 @@ from ermon.model.inventory import (
     Peering,
     View,
 )
-from ermon.model.prefixes import FAMILIES, Address, Family, Prefix, parse_address
+from ermon.model.ownership import GoneVrp
+from ermon.model.prefixes import FAMILIES, Address, Family, Prefix, parse_address, parse_prefix
 from ermon.model.routes import Attributes, Route, RouteKey, SegmentKind
 from ermon.model.settings import CheckSettings
 from ermon.model.text import utc_text
@@ -609,6 +611,37 @@ class FactsFromScratch:
 
     def source_problem(self, source: str) -> str | None:
         return self._oracle.sources.get(source)
+
+    def registered(self, source: str) -> Registered | None:
+        """The last list of the source, unless it is older than three intervals; and what earlier lists had, if no later
+        one did and it was there within ``relearn_after``.
+        """
+        lists = [read.reading for read in self._oracle.registry_reads if read.source == source]
+        if (
+            not lists
+            or round(lists[-1].taken_at + 3 * self._oracle.refresh_of(source), 6) <= self._oracle.now
+        ):
+            return None
+        last = lists[-1]
+        named = {(vrp.prefix, vrp.asn) for vrp in last.vrps}
+        seen: dict[tuple[str, int], float] = {}
+        for each in lists[:-1]:
+            seen |= {(vrp.prefix, vrp.asn): each.taken_at for vrp in each.vrps}
+        gone = [
+            GoneVrp(prefix, asn, at)
+            for (prefix, asn), at in sorted(seen.items())
+            if (prefix, asn) not in named
+            and round(at + self._config.policy.relearn_after, 6) > self._oracle.now
+        ]
+        date = self._oracle.now + self._oracle.clock_offset
+        return Registered(
+            last.taken_at,
+            None if last.space is None else [parse_prefix(text) for text in last.space],
+            [vrp for vrp in last.vrps if vrp.expires is None or vrp.expires > date],
+            [vrp for vrp in last.vrps if vrp.expires is not None and vrp.expires <= date],
+            gone,
+            last.route_objects,
+        )
 
     def storage_problem(self) -> str | None:
         return self._oracle.storage

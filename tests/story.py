@@ -14,7 +14,7 @@ import re
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from msgspec import structs
 
@@ -36,6 +36,7 @@ from ermon.model.events import (
     HoldTimeZero,
     ListeningJudged,
     MessagesLost,
+    OwnershipRead,
     ProcessDown,
     ProcessSilent,
     ProcessUp,
@@ -53,6 +54,7 @@ from ermon.model.events import (
 )
 from ermon.model.findings import Finding, Transition, TransitionState
 from ermon.model.inventory import EDGES, Config, bmp_connection
+from ermon.model.ownership import Reading
 from ermon.model.prefixes import FAMILIES, Family, parse_address, parse_prefix
 from ermon.model.routes import (
     AsPath,
@@ -233,6 +235,10 @@ class Story:
         self._settle()
         self.monitor = self.monitor.restarted(self.now)
         return self
+
+    def reads_registry(self, source: str, *, age: float = 0.0, **found: Any) -> Self:
+        """Read a source of VRPs or route objects, whose list is so many seconds old."""
+        return self._apply([OwnershipRead(self.now, source, Reading(self.now - age, **found))])
 
     def judge_source(self, source: str, problem: str | None = None) -> Self:
         """Report that a published list came into force, or could not be used."""

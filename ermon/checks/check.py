@@ -71,6 +71,7 @@ class AcceptanceStep(StrEnum):
     RECEIVED_CLEAN = "received-clean"
     POOLS = "pools"
     ACCEPTED = "accepted"
+    OWNERSHIP = "ownership"
     POOLS_ELSEWHERE = "pools-elsewhere"
     ADVERTISED_CLEAN = "advertised-clean"
     ADVERTISED_EQUAL = "advertised-equal"

@@ -10,6 +10,7 @@ from ermon.checks.attribution import Unattributed
 from ermon.checks.topics import Counted, GroupKey, RouteSet
 from ermon.model.findings import LinkState
 from ermon.model.inventory import ExpectationPeriods, Limit, Link, LinkKey
+from ermon.model.ownership import GoneVrp, RouteObject, Vrp
 from ermon.model.prefixes import Family, Prefix
 from ermon.model.routes import Route, RouteKey
 
@@ -42,6 +43,24 @@ class Preference(NamedTuple):
     """Prefixes for which the first link has the higher LOCAL_PREF."""
     missing: int = 0
     """Prefixes for which one link has no LOCAL_PREF, so that the preference is unknown."""
+
+
+class Registered(NamedTuple):
+    """What one source of VRPs or route objects says now."""
+
+    taken_at: float
+    """When its file was written, or when it was fetched."""
+    space: Collection[Prefix] | None
+    """The address space that it was read for; ``None``: everything."""
+    vrps: Collection[Vrp] = ()
+    """Those that have not ended."""
+    ended: Collection[Vrp] = ()
+    gone: Collection[GoneVrp] = ()
+    """Those that it had until recently."""
+    route_objects: Collection[RouteObject] = ()
+
+    def knows(self, prefix: Prefix) -> bool:
+        return self.space is None or any(own.contains(prefix) for own in self.space)
 
 
 CompareKind = Literal["received", "advertised", "rejected"]
@@ -243,6 +262,10 @@ class Facts(Protocol):
 
     def microsofts_side(self, link: LinkKey, family: Family) -> str:
         """Return what Microsoft's edge router says of the session and of ARP on a link; empty if nothing is known that is recent."""
+        ...
+
+    def registered(self, source: str) -> Registered | None:
+        """Return what a source of VRPs or route objects says; ``None`` if it was not read within three of its intervals."""
         ...
 
     def storage_problem(self) -> str | None:

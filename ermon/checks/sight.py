@@ -331,8 +331,9 @@ def source_rejected(config: Config) -> Iterator[Subject]:
 
 
 def source_names(config: Config) -> tuple[str, ...]:
-    """Return the published lists of the configuration, each once."""
-    return tuple(dict.fromkeys(SourceKey.of(source).name for source in config.sources))
+    """Return the published lists of the configuration, and its sources of VRPs and route objects, each once."""
+    keys = (*map(SourceKey.of, config.sources), *map(SourceKey.of, config.ownership.sources))
+    return tuple(dict.fromkeys(key.name for key in keys))
 
 
 def _source_rejected(name: str, facts: Facts) -> Verdict:

@@ -162,6 +162,11 @@ def azure_tables_topic(link: LinkKey) -> Topic:
     return Topic("azure-tables", (link,))
 
 
+def ownership_topic(source: str) -> Topic:
+    """A source of VRPs or route objects was read again, or what it said no longer counts."""
+    return Topic("ownership", (source,))
+
+
 STORAGE = Topic("storage", ())
 """Whether the state of ermon can be written has changed."""
 

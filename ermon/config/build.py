@@ -7,6 +7,7 @@ from dataclasses import replace
 from ermon.config.azure import REFRESH_SECONDS, AzureSection, CircuitAzureSection
 from ermon.config.circuits import AdvertiseSection, CircuitEntry, LinkEntry, ReceiveSection, ServiceEntry
 from ermon.config.monitored import monitored_feeds
+from ermon.config.ownership import build_ownership
 from ermon.config.receivers import AccessKeys
 from ermon.config.rules import pool_circuits
 from ermon.config.schema import (
@@ -76,6 +77,7 @@ def build(file: File) -> Config:
         platforms={name: entry.platform for name, entry in file.routers.items() if entry.platform},
         bmp={name: _bmp_router(name, entry.bmp) for name, entry in file.routers.items() if entry.bmp},
         azure=None if file.azure is None else _azure_access(file.azure),
+        ownership=build_ownership(file.ownership),
         pools={name: _pool(name, entry) for name, entry in file.nat_pools.items()},
         internet_only=file.internet_only,
         uplinks=uplinks,

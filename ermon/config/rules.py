@@ -15,6 +15,7 @@ from ermon.config.azure_rules import cautions_about_azure, complaints_about_azur
 from ermon.config.circuits import CircuitEntry, LinkEntry, ReceiveSection, SourceEntry
 from ermon.config.feeds import cautions_about_feeds, complaints_about_feeds
 from ermon.config.monitored import cautions_about_bmp, complaints_about_bmp, names_of_sessions, unheard
+from ermon.config.ownership import cautions_about_ownership, complaints_about_ownership
 from ermon.config.problems import Complaint, advice
 from ermon.config.receivers import cautions_about_receivers, complaints_about_receivers
 from ermon.config.schema import CollectorSection, Draft, ExceptionEntry, MaintenanceEntry, PoolEntry
@@ -135,6 +136,7 @@ def complaints(draft: Draft) -> Iterator[Complaint]:
     yield from complaints_about_feeds(draft)
     yield from complaints_about_bmp(draft)
     yield from complaints_about_azure(draft.azure, draft.circuits)
+    yield from complaints_about_ownership(draft.ownership)
     yield from complaints_about_receivers(draft.alertmanager, draft.webhooks)
     if MICROSOFT_ASN not in draft.policy.microsoft_asns:
         yield Complaint(
@@ -306,6 +308,7 @@ def cautions(draft: Draft) -> Iterator[Complaint]:
     yield from cautions_about_feeds(draft)
     yield from cautions_about_bmp(draft)
     yield from cautions_about_azure(draft.azure, draft.circuits)
+    yield from cautions_about_ownership(draft.ownership, draft.nat_pools)
     yield from cautions_about_receivers(draft.alertmanager, draft.webhooks)
 
 

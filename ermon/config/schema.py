@@ -45,6 +45,7 @@ from ermon.config.fields import (
     Target,
     Timestamp,
 )
+from ermon.config.ownership import OwnershipSection
 from ermon.config.receivers import AlertmanagerSection, WebhookEntry
 from ermon.config.shape import Alone, Section
 from ermon.model.communities import MICROSOFT_ASN
@@ -389,6 +390,8 @@ class Draft(Section):
     circuits: dict[Name, CircuitEntry] = Field(default={})
     nat_pools: dict[Name, PoolEntry] = Field(default={})
     """NAT pools by name."""
+    ownership: Annotated[OwnershipSection, Alone()] = OwnershipSection()
+    """Registries that say whose your address space is. Default: none is asked."""
     internet_only: Annotated[Several[Network], Alone()] = ()
     """Address space published to the internet that must never be advertised to Microsoft."""
     uplinks: dict[Name, UplinkEntry] = Field(default={})

@@ -27,6 +27,7 @@ from ermon.checks.facts import (
     Disagreement,
     LinkChanges,
     Preference,
+    Registered,
 )
 from ermon.checks.subject import RouteGroup
 from ermon.checks.topics import SHUT, STALE, Counted, GroupKey, RouteSet, Topic
@@ -38,12 +39,13 @@ from ermon.core.levels import Level
 from ermon.core.listening import Listening
 from ermon.core.maintenance import Coverage
 from ermon.core.monitored import OwnSession, own_session
+from ermon.core.ownership import OwnershipReadings
 from ermon.core.rib import AdjRibIn
 from ermon.core.rolling import SpanCount
 from ermon.core.session import Session
 from ermon.core.sides import SIDES, edge_tables
 from ermon.core.states import Awaited, CircuitSight, FeedState, LinkInfo, ProcessState, rolling
-from ermon.core.timers import AzureTablesOutdated, AzureTablesOverdue, ProcessSettles, StrangersGone, Timer
+from ermon.core.timers import AzureTablesOutdated, AzureTablesOverdue, OwnershipAges, ProcessSettles, StrangersGone, Timer
 from ermon.core.wall_clock import WallClock
 from ermon.model.findings import LinkState
 from ermon.model.inventory import (
@@ -122,7 +124,7 @@ class Expected:
 class NetworkFacts:
     """The state of feeds, links and processes. Implements ``checks.facts.Facts``."""
 
-    def __init__(self, config: Config, now: float) -> None:
+    def __init__(self, config: Config, now: float) -> None:  # noqa: PLR0915  # one statement a fact
         self.config = config
         self.now = now
         """The time of the event or timer that is being applied. Lines of two processes may come out of order."""
@@ -162,6 +164,7 @@ class NetworkFacts:
         self.listening = Listening()
         self.sources: dict[str, str] = {}
         """By published list that was tried: what is wrong with it; empty if nothing is."""
+        self.ownership = OwnershipReadings(config)
         self.storage: str | None = None
         """Why nothing can be kept over a restart; ``None`` if it can."""
         self.levels: dict[Counted, Level] = {}
@@ -210,7 +213,7 @@ class NetworkFacts:
 
     def owner_of_timer(self, timer: Timer) -> Owner:
         """Return the processes that must have reported everything up to a timer's time before it may fire."""
-        if isinstance(timer, ProcessSettles | AzureTablesOutdated | AzureTablesOverdue):
+        if isinstance(timer, ProcessSettles | AzureTablesOutdated | AzureTablesOverdue | OwnershipAges):
             return OWN
         if isinstance(timer, StrangersGone):
             process = self.listener_at(timer.local)
@@ -428,6 +431,9 @@ class NetworkFacts:
 
     def source_problem(self, source: str) -> str | None:
         return self.sources.get(source)
+
+    def registered(self, source: str) -> Registered | None:
+        return self.ownership.registered(source, self.now, self.clock)
 
     def storage_problem(self) -> str | None:
         return self.storage

@@ -55,6 +55,7 @@ from ermon.model.events import (
 )
 from ermon.model.findings import Finding, Status, Transition, transition_order
 from ermon.model.inventory import Config, LinkFamily
+from ermon.model.ownership import Reading
 from ermon.model.settings import MaintenanceWindow
 
 
@@ -105,13 +106,14 @@ class Monitor:
         drains: Mapping[LinkFamily, DrainMemory] | None = None,
         links: Iterable[KeptLink] = (),
         sessions: KeptSessions | None = None,
+        ownership: Mapping[str, Reading] | None = None,
         past: Past | None = None,
     ) -> None:
         """Begin, either with what an earlier run of ermon has kept, or from a ``past``.
 
         ``findings`` were raised when it stopped; they go on, stale until judged again. ``cleared`` are its cleared
         findings, the latest first. ``levels``, ``drains``, ``links`` and ``sessions`` are what it knew of usual levels,
-        of drains, of the links beyond their routes, and of feeds and processes. With ``past``, go on from another
+        of drains, of the links beyond their routes, and of feeds and processes; ``ownership`` is what it last read in registries. With ``past``, go on from another
         monitor as if there had been only one.
 
         Without ``sessions``, ermon and its ExaBGP are taken to have run for long, and no router to have connected:
@@ -134,6 +136,7 @@ class Monitor:
                 self.network.drains[key].restore(drain)
                 self.network.pending.drains.add(key)
         kept_links.restore(self.reactor, links)
+        self.reactor.restore_ownership(ownership or {})
         if sessions is not None:
             kept_feeds.restore(self.reactor, sessions)
         self._use_windows()
@@ -153,6 +156,7 @@ class Monitor:
             self.drains(),
             kept,
             self.sessions_to_keep(self.feeds_to_keep()),
+            self.ownership_to_keep(),
         )
         found.maintain(self._booked, now)
         return found
@@ -340,6 +344,11 @@ class Monitor:
         covers = plan.covers(Coverage(self.config, [window]))
         found = [plan.alarms[key] for key, cover in covers.items() if cover.active(at) is window]
         return sorted(found, key=alarm_order)
+
+    def ownership_to_keep(self) -> Mapping[str, Reading]:
+        """Return what was last read in registries, with its times by the wall clock."""
+        wall, readings = self.network.wall, self.network.ownership.readings()
+        return {name: reading.at(wall) for name, reading in readings.items()}
 
     def kept_quiet(self, alarm: Alarm) -> bool:
         """Return whether a larger violation explains that an alarm is violated or unknown."""

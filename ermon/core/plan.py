@@ -28,7 +28,7 @@ from ermon.core.maintenance import Cover, Coverage
 from ermon.model.findings import Status
 from ermon.model.inventory import Config
 
-_ERMON_S_OWN = frozenset({"process", "source", "storage", "expectations", "azure-tables"})
+_ERMON_S_OWN = frozenset({"process", "source", "storage", "expectations", "azure-tables", "ownership"})
 """The kinds of topics that do not come from a feed."""
 _OF_A_FEED = frozenset({"feed", "content", "routes"})
 """The kinds of topics that begin with a feed. The feed is empty in the topics of a link's routes, which come from edge

@@ -10,7 +10,15 @@ from collections.abc import Mapping
 from typing import assert_never
 
 from ermon.checks.subject import Classifier
-from ermon.checks.topics import STORAGE, feed_topic, first_dump_topic, link_topic, process_topic, source_topic
+from ermon.checks.topics import (
+    STORAGE,
+    feed_topic,
+    first_dump_topic,
+    link_topic,
+    ownership_topic,
+    process_topic,
+    source_topic,
+)
 from ermon.core.asked import Asked
 from ermon.core.facts import NetworkFacts
 from ermon.core.layers import Layers
@@ -32,6 +40,7 @@ from ermon.core.timers import (
     LinkFlapsEnd,
     LinkStateOverdue,
     OverflowEnds,
+    OwnershipAges,
     ProcessSettles,
     ReconnectOverdue,
     RefreshOverdue,
@@ -56,6 +65,7 @@ from ermon.model.events import (
     HoldTimeZero,
     ListeningJudged,
     MessagesLost,
+    OwnershipRead,
     ProcessDown,
     ProcessSilent,
     ProcessUp,
@@ -73,6 +83,7 @@ from ermon.model.events import (
     Update,
 )
 from ermon.model.inventory import Limit
+from ermon.model.ownership import Reading
 from ermon.model.prefixes import Family
 from ermon.model.text import duration_text
 
@@ -100,7 +111,7 @@ class Reactor:
 
     # Events ------------------------------------------------------------------------------------------
 
-    def apply(self, event: Event) -> None:  # noqa: C901, PLR0912  # one branch an event
+    def apply(self, event: Event) -> None:  # noqa: C901, PLR0912, PLR0915  # one branch an event
         """Apply one event. ``refresh`` must follow before anything is read."""
         facts = self.facts
         facts.now = max(facts.now, event.time)
@@ -135,6 +146,9 @@ class Reactor:
             case SourceJudged():
                 facts.sources[event.source] = event.problem or ""
                 facts.pending.topics.add(source_topic(event.source))
+            case OwnershipRead():
+                if facts.ownership.take(event.source, event.reading):
+                    self.ownership_changed(event.source)
             case StorageJudged():
                 facts.storage = event.problem
                 facts.pending.topics.add(STORAGE)
@@ -167,6 +181,8 @@ class Reactor:
         since = event.time if event.since is None else event.since
         step = self.facts.clock.step(since, event.offset, event.suspended)
         self.layers.changes.append(ClockChanged(since, step.set_by, step.suspended))
+        for source in self.facts.ownership.readings():
+            self.ownership_changed(source)  # VRPs end by the wall clock
         if event.suspended >= self.facts.config.collector.hold_time:
             # Each router has given up its session long ago, and may connect again; ExaBGP would refuse the connection
             # as long as it takes the old session for alive.
@@ -176,6 +192,21 @@ class Reactor:
             for state in self.facts.feeds.values():
                 if state.session.up and not state.feed.by_bmp:
                     self.request(state, "teardown", reason)
+
+    def ownership_changed(self, source: str) -> None:
+        """Note that a source of VRPs or route objects says something else, or that something of it no longer counts."""
+        facts, timer = self.facts, OwnershipAges(source)
+        facts.pending.topics.add(ownership_topic(source))
+        changes_at = facts.ownership.next_change(source, facts.now, facts.clock)
+        if changes_at is None:
+            self.timers.cancel(timer)
+        else:
+            self.timers.set(timer, changes_at)
+
+    def restore_ownership(self, readings: Mapping[str, Reading]) -> None:
+        self.facts.ownership.restore(readings)
+        for source in self.facts.ownership.readings():
+            self.ownership_changed(source)
 
     def _alive(self, state: FeedState) -> None:
         if not state.session.opening:
@@ -438,6 +469,8 @@ class Reactor:
                     facts.pending.drains.add((link, family))
                 case FirstDumpsEnd(circuit, _):
                     facts.pending.topics.add(first_dump_topic(circuit))
+                case OwnershipAges(source):
+                    self.ownership_changed(source)
                 case ChurnEnds(feed, link):
                     self.layers.churn_due(feed, link)
                 case AzureTablesOutdated(link) | AzureTablesOverdue(link):

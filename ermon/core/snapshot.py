@@ -42,6 +42,7 @@ from ermon.core.timers import RefreshOverdue
 from ermon.core.wall_clock import ClockStep, WallClock
 from ermon.model.findings import LinkState, Status
 from ermon.model.inventory import Config, Limit, LinkKey
+from ermon.model.ownership import Reading
 from ermon.model.prefixes import FAMILIES, Family, Prefix, PrefixSet, parse_prefix
 from ermon.model.routes import PathId, Route, RouteKey
 from ermon.model.settings import MaintenanceWindow
@@ -157,6 +158,7 @@ class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     with_statistics: tuple[str, ...] = ()
     """The BMP connections on which statistics have come."""
     sources: dict[str, str] = {}
+    ownership: dict[str, Reading] = {}
     storage: str | None = None
     azure_tables: tuple[TablesMemory, ...] = ()
     levels: tuple[CountedMemory, ...] = ()
@@ -196,6 +198,7 @@ def take(monitor: Monitor) -> Snapshot:
         },
         with_statistics=tuple(p for p, state in network.processes.items() if state.has_statistics),
         sources=dict(network.sources),
+        ownership=dict(network.ownership.readings()),
         storage=network.storage,
         azure_tables=tuple(TablesMemory.of(*each) for each in network.microsoft.links.items()),
         levels=tuple(CountedMemory(counted, memory) for counted, memory in monitor.levels(now).items()),
@@ -336,6 +339,7 @@ def resume(config: Config, snapshot: Snapshot, routes: Mapping[str, Iterable[Rou
         _restore_process(state, snapshot, process)
     network.listening = snapshot.listening
     network.sources.update(snapshot.sources)
+    network.ownership.restore(snapshot.ownership)
     network.storage = snapshot.storage
     network.microsoft.restore(snapshot.azure_tables)
     for each in snapshot.levels:

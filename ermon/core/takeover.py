@@ -50,6 +50,7 @@ def adopt(new: Reactor, old: Reactor) -> Iterator[None]:
     _adopt_listening(new, old)
     facts.sources.update(before.sources)
     facts.storage, facts.clock = before.storage, before.clock
+    new.restore_ownership(before.ownership.readings())
     for key, info in facts.links.items():
         if key in before.links:
             _adopt_link(new, key, info, old)

@@ -242,6 +242,12 @@ class RunLearnt(msgspec.Struct, frozen=True):
     family: Family
 
 
+class OwnershipAges(msgspec.Struct, frozen=True):
+    """What a source of VRPs or route objects said no longer counts, or one of its VRPs ends."""
+
+    source: str
+
+
 class ChurnEnds(msgspec.Struct, frozen=True):
     """The route changes of a link on a feed are back within their limit."""
 
@@ -281,5 +287,6 @@ Timer = (
     | ChurnEnds
     | AzureTablesOutdated
     | AzureTablesOverdue
+    | OwnershipAges
 )
 """All timers of the reactor. The union is closed: a timer without a branch is a type error."""

@@ -28,6 +28,7 @@ from ermon.daemon.driver import Driver, counting, handing_out, keeping_drains, l
 from ermon.daemon.intake import Intake
 from ermon.daemon.logs import log_notes
 from ermon.daemon.memory import keep_memory_private
+from ermon.daemon.registries import Registries
 from ermon.daemon.service import Service, StartError
 from ermon.daemon.stations import Stations
 from ermon.daemon.supervisor import FeedSupervisor
@@ -228,6 +229,12 @@ class Parts:
         )
 
     @cached_property
+    def registries(self) -> Registries:
+        options = self._options
+        folder = None if options.storage is None else options.storage / "sources"
+        return Registries(self._config, options.config_file.parent, folder, driver=self.driver)
+
+    @cached_property
     def maintenance(self) -> MaintenanceBook:
         book = MaintenanceBook(None if self._store is None else StoredWindows(self._store))
         self.monitor.maintain([booked.window for booked in book.windows()], self._now)
@@ -254,7 +261,8 @@ class Parts:
         return Telemetry(self._config, source_age=self._age_of, clock=self._clock.now)
 
     def _age_of(self, published: str) -> float | None:
-        return self.lists.age(published)
+        age = self.lists.age(published)
+        return self.registries.age(published) if age is None else age
 
     @cached_property
     def timeline(self) -> Timeline:
@@ -317,6 +325,7 @@ class Parts:
         """Accept the present state of a subject as usual, and store the new baselines."""
         if "source" in dict(labels):
             await self.lists.accept(dict(labels)["source"], because)
+            await self.registries.accept(dict(labels)["source"], because)
             return
         self.driver.take_in(Accepted(self._clock.now(), check, labels, because))
         if self._store is not None:
@@ -344,6 +353,7 @@ class Parts:
             supervisor=self.supervisor,
             stations=self.stations,
             lists=self.lists,
+            registries=self.registries,
             senders=self.senders,
             recorder=self.recorder,
             telemetry=self.telemetry,
@@ -357,6 +367,7 @@ class Parts:
             supervisor=self.supervisor,
             stations=self.stations,
             lists=self.lists,
+            registries=self.registries,
             senders=self.senders,
             systemd=self.systemd,
             reloader=self.reloader,

@@ -21,6 +21,7 @@ from ermon.core.monitor import Parts
 from ermon.core.route_index import Expectations
 from ermon.daemon.driver import Driver
 from ermon.daemon.logs import log_notes
+from ermon.daemon.registries import Registries
 from ermon.daemon.stations import Stations
 from ermon.daemon.supervisor import AddressError, FeedSupervisor
 from ermon.daemon.systemd import Systemd
@@ -149,6 +150,7 @@ class Reloader:
         supervisor: FeedSupervisor,
         stations: Stations,
         lists: PublishedLists,
+        registries: Registries,
         senders: Senders,
         recorder: Recorder,
         telemetry: Telemetry,
@@ -160,6 +162,7 @@ class Reloader:
         self._supervisor = supervisor
         self._stations = stations
         self._lists = lists
+        self._registries = registries
         self._senders = senders
         self._recorder = recorder
         self._telemetry = telemetry
@@ -219,6 +222,7 @@ class Reloader:
                 self._recorder.begin(Reason.RELOAD)
                 self._telemetry.reconfigure(config)
                 self._senders.reconfigure(config, secrets)
+        self._registries.reconfigure(config)
         await self._supervisor.reconfigure(config, secrets.md5)
         await self._stations.reconfigure(config, secrets.bmp)
         self._driver.advance(self._driver.clock.now())

@@ -18,6 +18,7 @@ from ermon.core.runs import ALIVE_SECONDS, RunLog
 from ermon.core.timeline import SAMPLE_SECONDS, Timeline
 from ermon.daemon.changes import PublishedLists, Reloader
 from ermon.daemon.driver import Driver
+from ermon.daemon.registries import Registries
 from ermon.daemon.stations import Stations
 from ermon.daemon.supervisor import FeedSupervisor
 from ermon.daemon.systemd import Systemd
@@ -58,6 +59,7 @@ class Service:
     supervisor: FeedSupervisor
     stations: Stations
     lists: PublishedLists
+    registries: Registries
     senders: Senders
     systemd: Systemd
     reloader: Reloader
@@ -95,7 +97,7 @@ class Service:
             await self.supervisor.start(tasks)
             for work in (
                 *(self.driver.keep_time(self._level), self._keep_state(), self.lists.run()),
-                self.stations.run(),
+                *(self.registries.run(), self.stations.run()),
                 self._keep_alive(),
                 self.driver.clock.watch(self._clock_stepped),
                 *(self.senders.run(), self.systemd.run()),

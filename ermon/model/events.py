@@ -13,6 +13,7 @@ import msgspec
 from ermon.model.azure_tables import AzureArp, AzureNeighbor, AzureRoute, AzureTraffic
 from ermon.model.findings import LinkState
 from ermon.model.inventory import LinkKey
+from ermon.model.ownership import Reading
 from ermon.model.prefixes import Family
 from ermon.model.routes import Route, RouteKey
 
@@ -190,6 +191,14 @@ class SourceJudged(msgspec.Struct, frozen=True):
     """Why a list is in force that was refused before."""
 
 
+class OwnershipRead(msgspec.Struct, frozen=True):
+    """VRPs or route objects were read: those that overlap your address space."""
+
+    time: float
+    source: str
+    reading: Reading
+
+
 class Accepted(msgspec.Struct, frozen=True):
     """A user takes what a check calls wrong for right from now on."""
 
@@ -293,6 +302,7 @@ Event = (
     | ConnectionsRefused
     | ProcessSilent
     | SourceJudged
+    | OwnershipRead
     | Accepted
     | StorageJudged
     | ClockStepped

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Literal
 
 from ermon.model.azure import AzureAccess, AzureCircuit
+from ermon.model.ownership import NOT_READ, Ownership
 from ermon.model.prefixes import FAMILIES, Address, Family, Prefix
 from ermon.model.routes import Community
 from ermon.model.settings import (
@@ -385,6 +386,11 @@ class Customer:
     wan_asns: tuple[int, ...] = ()
     """ASNs of carriers between your sites."""
 
+    @property
+    def registered_asns(self) -> frozenset[int]:
+        """The ASNs that registries may name as yours: Microsoft's ``customerASN`` is among ``origin_asns``."""
+        return frozenset((self.asn, *self.origin_asns))
+
 
 @dataclass(frozen=True, slots=True)
 class BmpListening:
@@ -453,6 +459,8 @@ class Config:
     """The routers that report their sessions by BMP."""
     azure: AzureAccess | None = None
     """How ermon logs in to Azure Resource Manager; ``None``: it does not."""
+    ownership: Ownership = NOT_READ
+    """Where ermon reads whose the address space is."""
     pools: Mapping[str, Pool] = field(default_factory=dict)
     internet_only: tuple[Prefix, ...] = ()
     uplinks: Mapping[str, Uplink] = field(default_factory=dict)

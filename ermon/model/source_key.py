@@ -8,6 +8,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from ermon.model.inventory import Source
+from ermon.model.ownership import OwnershipSource
 
 SERVICE_AREAS = ("Common", "Exchange", "SharePoint", "Skype")
 
@@ -19,7 +20,9 @@ _LONGEST_SELECTION = 80
 
 
 class SourceKey(NamedTuple):
-    """A published list, or the part of it that is used. Circuits that use the same list share it."""
+    """A published list, or the part of it that is used; or a source of VRPs or route objects. Circuits that use the same
+    list share it.
+    """
 
     kind: str
     location: str
@@ -28,8 +31,9 @@ class SourceKey(NamedTuple):
     """Sorted."""
 
     @classmethod
-    def of(cls, source: Source) -> SourceKey:
-        return cls(source.kind, source.location, tuple(sorted(source.select)))
+    def of(cls, source: Source | OwnershipSource) -> SourceKey:
+        select = source.select if isinstance(source, Source) else ()
+        return cls(source.kind, source.location, tuple(sorted(select)))
 
     @property
     def name(self) -> str:

@@ -131,6 +131,12 @@ def _parse_path_id(value: object) -> int:
     return value
 
 
+def _parse_origin(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**32:
+        raise ValueError(f"must be an AS number, 0 to {2**32 - 1}, not {show(value)}")
+    return value
+
+
 _NAME_SCHEMA = WithJsonSchema({"type": "string", "minLength": 1})
 _ROUTE_SCHEMA = WithJsonSchema(
     {
@@ -178,6 +184,11 @@ PathText = Annotated[
     AsPath,
     PlainValidator(_parse_path),
     WithJsonSchema({"anyOf": [{"type": "string", "pattern": "^[0-9(){} ]*$"}, {"type": "integer"}]}),
+]
+OriginAsn = Annotated[
+    int,
+    PlainValidator(_parse_origin),
+    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 2**32 - 1}),
 ]
 PathIdentifier = Annotated[
     int,

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainValidator, Strict, WithJsonSchema
 
-from ermon.config.fields import Boolean, Duration, Line, Timestamp, show
+from ermon.config.fields import Boolean, Count, Duration, Line, Network, Several, Timestamp, show
 from ermon.config.shape import Section
 from ermon.model.findings import Status
 from ermon.model.settings import Severity
@@ -19,6 +19,7 @@ from ermon.scenario.fields import (
     Names,
     NameText,
     NextHop,
+    OriginAsn,
     PathIdentifier,
     PathText,
     RouteCommunities,
@@ -136,6 +137,28 @@ class Restart(StrEnum):
     ERMON = "ermon"
 
 
+class VrpEntry(Section):
+    """A VRP: this AS may originate this prefix."""
+
+    prefix: Network
+    """The prefix."""
+    asn: OriginAsn
+    """The AS; 0: nobody may."""
+    max_length: Count | None = None
+    """The longest prefix that it may originate. Default: the prefix itself."""
+    expires: Timestamp | None = None
+    """When it ends. Default: never."""
+
+
+class RouteObjectEntry(Section):
+    """A route object of a registry."""
+
+    prefix: Network
+    """The prefix."""
+    asn: OriginAsn
+    """Its origin."""
+
+
 class SessionState(StrEnum):
     UP = "up"
     DOWN = "down"
@@ -238,6 +261,10 @@ class StepEntry(Section):
     """Published lists are there and can be used."""
     azure_tables: AzureTablesEntry | None = None
     """The tables of Microsoft's edge router on a link are read, or cannot be."""
+    vrps: Several[VrpEntry] | None = None
+    """ermon reads its lists of VRPs, and in your address space they have these; [] for none."""
+    route_objects: Several[RouteObjectEntry] | None = None
+    """ermon reads its files of route objects, and in your address space they have these; [] for none."""
     storage: Annotated[Storage, Strict(strict=False)] | None = None
     """What must outlive ermon cannot be written (fails), or can be again (works)."""
     accept: AcceptEntry | None = None
@@ -266,6 +293,8 @@ class StepEntry(Section):
     """announce, withdraw: the path identifier of ADD-PATH."""
     omit: Routes | None = None
     """refresh: what is not sent again, prefixes or the word all."""
+    source: Names | None = None
+    """vrps, route_objects: only these sources, by the label of their findings. Default: all."""
     family: Families | None = None
     """end_of_rib, refresh, session, all, usual: only this family."""
     add_path: Families | None = None
@@ -356,6 +385,8 @@ Verb = Literal[
     "source_rejected",
     "source_accepted",
     "azure_tables",
+    "vrps",
+    "route_objects",
     "storage",
     "restart",
     "accept",

@@ -32,6 +32,7 @@ from ermon.model.inventory import Config
 from ermon.scenario.azure import azure_tables
 from ermon.scenario.fields import Many, RouteItem, Word
 from ermon.scenario.good_day import good_day
+from ermon.scenario.registries import route_objects, vrps
 from ermon.scenario.schema import AcceptEntry, AzureTablesEntry, StepEntry, Storage, Verb
 from ermon.scenario.sessions import (
     bmp_down,
@@ -163,7 +164,7 @@ PLAYED: Mapping[str, Callable[[Stage, StepEntry], Iterable[Event]]] = {
         for verb in (
             *(converge, in_sync, up, end_of_rib, down, messages_lost, exabgp_up, exabgp_down),
             *(bmp_up, bmp_down, statistics, session),
-            *(source_rejected, source_accepted, azure_tables, storage, restart, accept),
+            *(source_rejected, source_accepted, azure_tables, vrps, route_objects, storage, restart, accept),
         )
     },
 }
@@ -190,6 +191,8 @@ _TAKES: Mapping[str, tuple[str, ...]] = {
     "bmp_down": ("reason",),
     "session": ("feed", "circuit", "link", "uplink", "family", "reason"),
     "refresh": ("family", "omit"),
+    "vrps": ("source",),
+    "route_objects": ("source",),
     "announce": (*_ON_ROUTES, "next_hop", "path", "communities", "local_preference"),
     "withdraw": _ON_ROUTES,
 }
@@ -291,6 +294,8 @@ def describe(step: StepEntry, verbs: Sequence[Verb]) -> str:
             value = value.check
         if isinstance(value, AzureTablesEntry):
             value = f"of {value.circuit} {value.link}"
+        if verb in {"vrps", "route_objects"}:
+            value = [f"{each.prefix} AS{each.asn}" for each in value] or "none"
         parts.append(f"{verb.replace('_', ' ')} {_routes(value) if routes else _names(value)}")
     where = [
         f"of {' and '.join(step.family)}" if step.family else "",

@@ -10,7 +10,7 @@ import asyncio
 import ipaddress
 import ssl
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -73,6 +73,17 @@ class Answer:
     validators: Validators
 
 
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """An answer as it came: a long one must not be put together on the event loop."""
+
+    pieces: tuple[bytes, ...] | None
+    """``None``: not modified."""
+    packed: bool = False
+    """Whether they are gzip."""
+    validators: Validators = field(default_factory=Validators)
+
+
 def new_session(limits: Limits, tls: ssl.SSLContext | None) -> aiohttp.ClientSession:
     """Return a session without cookies or caches; ``tls`` replaces the system's certificate authorities."""
     return aiohttp.ClientSession(
@@ -98,6 +109,17 @@ async def download(
 
     With ``validators``, the answer may be that the content has not changed.
     """
+    found = await download_pieces(session, url, limits, validators)
+    if found.pieces is None:
+        return Answer(None, found.validators)
+    body = b"".join(found.pieces)
+    return Answer(await _unpack(url, body, limits.max_bytes) if found.packed else body, found.validators)
+
+
+async def download_pieces(
+    session: aiohttp.ClientSession, url: str, limits: Limits, validators: Validators | None = None
+) -> Pieces:
+    """The same without putting the content together; ``limits.max_bytes`` is that of what is sent."""
     headers = {
         name: value
         for name, value in (
@@ -133,7 +155,7 @@ async def download(
 
 async def _follow(
     session: aiohttp.ClientSession, url: URL, limits: Limits, headers: dict[str, str]
-) -> Answer:
+) -> Pieces:
     if not _is_safe(url):
         raise FetchError(f"{_place(url)}: only https is fetched, and http from a loopback address")
     for _ in range(limits.redirects + 1):
@@ -147,23 +169,27 @@ async def _follow(
     raise FetchError(f"{_place(url)}: redirects more than {limits.redirects} times", answered=True)
 
 
-async def _take(response: aiohttp.ClientResponse, limits: Limits, *, conditional: bool) -> Answer:
+async def _take(response: aiohttp.ClientResponse, limits: Limits, *, conditional: bool) -> Pieces:
     place = _place(response.url)
     validators = Validators(response.headers.get("ETag"), response.headers.get("Last-Modified"))
     if response.status == 304 and conditional:
-        return Answer(None, validators)
+        return Pieces(None, validators=validators)
     if response.status != 200:
         wait = _wait_wanted(response) if response.status == 429 else 0.0
         raise FetchError(f"{place}: answered {response.status}", answered=True, wait=wait)
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind not in _TEXT_TYPES and not kind.endswith(("/json", "+json")):
         raise FetchError(f"{place}: sent {kind[:60]}, not JSON", answered=True)
-    packed = bytearray()
+    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in {"", "identity", "gzip", "x-gzip"}:
+        raise FetchError(f"{place}: sent {encoding[:60]}, which was not requested", answered=True)
+    pieces, length = list[bytes](), 0
     async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
-        packed += chunk
-        if len(packed) > limits.max_bytes:
+        pieces.append(chunk)
+        length += len(chunk)
+        if length > limits.max_bytes:
             raise _too_large(place, limits.max_bytes)
-    return Answer(await _unpack(response, bytes(packed), limits.max_bytes), validators)
+    return Pieces(tuple(pieces), encoding.endswith("gzip"), validators)
 
 
 def _wait_wanted(response: aiohttp.ClientResponse) -> float:
@@ -173,13 +199,8 @@ def _wait_wanted(response: aiohttp.ClientResponse) -> float:
     return min(max(HOUR, seconds), MAX_WAIT)
 
 
-async def _unpack(response: aiohttp.ClientResponse, packed: bytes, most: int) -> bytes:
-    place = _place(response.url)
-    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
-    if encoding in {"", "identity"}:
-        return packed
-    if encoding not in {"gzip", "x-gzip"}:
-        raise FetchError(f"{place}: sent {encoding[:60]}, which was not requested", answered=True)
+async def _unpack(url: str, packed: bytes, most: int) -> bytes:
+    place = _place(URL(url))
     unpacked = await in_thread(partial(_gunzip, packed, most))
     if unpacked is None:
         raise FetchError(f"{place}: the compressed answer is damaged or truncated", answered=True)

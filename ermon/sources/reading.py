@@ -93,7 +93,7 @@ def read_file(location: str, base: Path, max_bytes: int = MAX_BYTES) -> bytes:
 
     ``SourceError`` if it cannot be read: a retry would not help.
     """
-    path = base / _path(location)
+    path = base / path_of(location)
     try:
         with open_file(path) as file:
             data = file.read(max_bytes + 1)
@@ -105,7 +105,7 @@ def read_file(location: str, base: Path, max_bytes: int = MAX_BYTES) -> bytes:
     return data
 
 
-def _path(location: str) -> str:
+def path_of(location: str) -> str:
     if not location.startswith("file:"):
         return location
     parts = urlsplit(location)

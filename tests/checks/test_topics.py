@@ -62,6 +62,7 @@ NEEDS: Mapping[str, Callable[..., set[Topic]]] = {
         topics.azure_tables_topic(link),
         topics.link_topic(link, family),
     },
+    "registered": lambda source: {topics.ownership_topic(source)},
     "storage_problem": lambda: {STORAGE},
     "matching": lambda feed, route_set: {topics.routes_topic(feed, route_set)},
     "feeds_showing": lambda route_set: {topics.routes_topic("", route_set)},

@@ -28,6 +28,7 @@ from ermon.model.events import (
     Event,
     HoldTimeZero,
     ListeningJudged,
+    OwnershipRead,
     ProcessDown,
     ProcessUp,
     RefreshBegan,
@@ -44,6 +45,7 @@ from ermon.model.events import (
 )
 from ermon.model.findings import Finding, Transition
 from ermon.model.inventory import Config, Feed
+from ermon.model.ownership import Reading
 from ermon.model.prefixes import Family
 from ermon.model.routes import Route, RouteKey
 from ermon.model.settings import Severity
@@ -92,6 +94,7 @@ def restarted(monitor: Monitor, now: float) -> Monitor:
         {kept.link: kept.drain for kept in through_json(drains, list[KeptDrain])},
         msgspec.json.decode(write_links(monitor.links_to_keep()), type=list[KeptLink]),
         through_json(monitor.sessions_to_keep(monitor.feeds_to_keep()), KeptSessions),
+        through_json(dict(monitor.ownership_to_keep()), dict[str, Reading]),
     )
     after.maintain(monitor.booked(), now)
     return after
@@ -224,6 +227,8 @@ class Played:
 
     def _in_its_time(self, event: Event) -> Event:
         event = msgspec.structs.replace(event, time=round(event.time + self.ahead, 6))
+        if isinstance(event, OwnershipRead):
+            return msgspec.structs.replace(event, reading=event.reading.at(lambda time: time + self.ahead))
         if isinstance(event, ClockStepped):
             return msgspec.structs.replace(event, offset=event.offset - self.ahead)
         return event

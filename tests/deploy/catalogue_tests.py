@@ -40,6 +40,10 @@ CHANGES = (
         "\nnat_pools:\n",
         "\n  spare: {geo: us, location: Chicago, peering: private, group: plants, links: {a: {router: edge-1, subnet: 172.16.1.0/30}}}\nnat_pools:\n",
     ),
+    (
+        "\ninternet_only:",
+        "\nownership: {vrps: [{from: vrps.json}], route_objects: [{from: irr.txt}]}\ninternet_only:",
+    ),
     ("required: [] ", "required: [198.51.100.0/28] "),
     ("    # azure:  ", "    azure:  "),
     ("    #   resource_id: /subscriptions", "      resource_id: /subscriptions"),
