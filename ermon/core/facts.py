@@ -45,7 +45,14 @@ from ermon.core.rolling import SpanCount
 from ermon.core.session import Session
 from ermon.core.sides import SIDES, edge_tables
 from ermon.core.states import Awaited, CircuitSight, FeedState, LinkInfo, ProcessState, rolling
-from ermon.core.timers import AzureTablesOutdated, AzureTablesOverdue, OwnershipAges, ProcessSettles, StrangersGone, Timer
+from ermon.core.timers import (
+    AzureTablesOutdated,
+    AzureTablesOverdue,
+    OwnershipAges,
+    ProcessSettles,
+    StrangersGone,
+    Timer,
+)
 from ermon.core.wall_clock import WallClock
 from ermon.model.findings import LinkState
 from ermon.model.inventory import (
