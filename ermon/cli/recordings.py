@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from ermon.recording.replay import Replay
 
 
+MOST_LEFT_OUT = 20
+"""Kinds of what an export leaves out that are named."""
+
+
 def add_replay(commands: Commands) -> None:
     parser = commands.add_parser(
         "replay",
@@ -273,8 +277,10 @@ def _export(options: argparse.Namespace) -> int:
     selected = frozenset(options.feeds or config.feeds)
     export = MrtExport(config, Selection(selected, options.since, options.until), note)
     count = write_mrt(options.mrt, export.records(lines))
-    for what, times in export.left_out.most_common():
+    for what, times in export.left_out.most_common(MOST_LEFT_OUT):
         print(f"left out, {times} times: {what}", file=sys.stderr)
+    if (more := len(export.left_out) - MOST_LEFT_OUT) > 0:
+        print(f"left out: {more} more kinds", file=sys.stderr)
     if export.rejected:
         print(f"{export.rejected} of {export.lines} lines could not be read", file=sys.stderr)
     if not count:

@@ -43,8 +43,8 @@ def test_peers_of_no_feed_are_named_with_what_to_do(capsys) -> None:
     code, out, err = replay(capsys, "--mrt", TABLE)
     assert (code, out) == (2, "")
     assert err == (
-        f"{TABLE}: no feed of {CONFIG} has these peers: 203.0.113.6 AS 12076 (3 records), 203.0.113.2 AS 12076 (3 records), "
-        "0.0.0.0 AS 0 (3 records), 192.0.2.254 AS 64510 (2 records); --feed NAME takes them as that feed\n"
+        f"{TABLE}: no feed of {CONFIG} has these peers: 0.0.0.0 AS 0 (3 records), 203.0.113.2 AS 12076 (3 records), "
+        "203.0.113.6 AS 12076 (3 records), 192.0.2.254 AS 64510 (2 records); --feed NAME takes them as that feed\n"
     )
 
 

@@ -58,7 +58,8 @@ class Matching:
         reported = [feed for feed in config.feeds.values() if feed.by_bmp and not feed.pre_policy]
         inbound = [feed for feed in reported if feed.view not in _OUTBOUND]
         outbound = [feed for feed in reported if feed.view in _OUTBOUND]
-        self._inbound, self._outbound = _Neighbors(inbound), _Neighbors(outbound)
+        own_asn = config.customer.asn
+        self._inbound, self._outbound = _Neighbors(inbound, own_asn), _Neighbors(outbound, own_asn)
 
     def find(self, of: Direction) -> Found | None:
         """Return the feeds of messages in a direction; ``None`` if they are of none."""
@@ -77,9 +78,8 @@ class Matching:
             feed = several[0] if len(several) == 1 else None
         if feed is not None:
             return Found(_by_family(feed))
-        if (found := self._inbound.find(sender)) is None and receiver is not None:
-            found = self._outbound.find(receiver)
-        return found
+        found = self._inbound.find(sender, receiver)
+        return self._outbound.find(receiver, sender) if found is None and receiver is not None else found
 
     def candidates(self, of: Direction) -> list[str]:
         """Return the names of several feeds that a table's peer may be: the file does not say which."""
@@ -90,7 +90,8 @@ class Matching:
 class _Neighbors:
     """Feeds that routers report by BMP, by the neighbor of the router."""
 
-    def __init__(self, feeds: Iterable[Feed]) -> None:
+    def __init__(self, feeds: Iterable[Feed], own_asn: int) -> None:
+        self._own_asn = own_asn
         self._by_address: dict[Address, list[Feed]] = {}
         self._by_asn: dict[int, list[Feed]] = {}
         for feed in feeds:
@@ -99,11 +100,15 @@ class _Neighbors:
             else:
                 self._by_asn.setdefault(feed.peer_asn, []).append(feed)
 
-    def find(self, neighbor: End) -> Found | None:
-        """Return the feeds of a neighbor, if they are of one router only: two VRFs or routers may have the same one."""
+    def find(self, neighbor: End, router: End | None) -> Found | None:
+        """Return the feeds of a neighbor, if they are of one router only: two VRFs or routers may have the same one.
+
+        An ASN alone decides only if the other end is the customer's: a provider is a peer of route collectors, too.
+        """
+        is_ours = router is not None and router.asn == self._own_asn
         for feeds, shared in (
             (self._by_address.get(neighbor.address), False),
-            (self._by_asn.get(neighbor.asn), True),
+            (self._by_asn.get(neighbor.asn) if is_ours else None, True),
         ):
             if feeds:
                 by_family = {family: feed for feed in feeds for family in feed.families}

@@ -13,7 +13,7 @@ Pure: nothing here reads files or a clock.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import NamedTuple
 
 from ermon.bgp.header import NOTIFICATION, OPEN, UPDATE
@@ -54,6 +54,9 @@ from ermon.recording.mrt.sessions import Session, Sessions
 
 ROUTES_AT_ONCE = 500
 """So many routes of a table are one UPDATE; ``updates.ROUTES_A_LINE`` says why."""
+
+MAX_SESSIONS = 65_536
+"""So many sessions, or ends of sessions, are told apart; no route collector has as many, and a hostile file has no end of them."""
 
 _KEEPALIVE, _ROUTE_REFRESH = 4, 5
 _BORR, _EORR = 1, 2
@@ -145,6 +148,7 @@ class MrtPlayback:
     def _find(self, of: Direction) -> Session | None:
         """Return the session of a direction, if it is a feed."""
         if of not in self._directions:
+            _require_room(self._directions)
             found = self._matching.find(of)
             self._directions[of] = None if found is None else self._session(of, found)
         return self._directions[of]
@@ -158,10 +162,18 @@ class MrtPlayback:
 
     def _sight(self, session: Session | None, of: Direction, time: float) -> Iterator[Event]:
         """Count a record of a session."""
-        if session is None:
-            self.unmatched[of] = self.unmatched.get(of, 0) + 1
-            return
-        self.matched += 1
+        self._count(session, of, 1)
+        if session is not None:
+            yield from self._processes_of(session, time)
+
+    def _count(self, session: Session | None, of: Direction, records: int) -> None:
+        if session is not None:
+            self.matched += records
+        elif of in self.unmatched or len(self.unmatched) < MAX_SESSIONS:
+            self.unmatched[of] = self.unmatched.get(of, 0) + records
+
+    def _processes_of(self, session: Session, time: float) -> Iterator[Event]:
+        """Yield that the processes of a session's feeds are up, if nothing has shown it yet."""
         for feed in session.names.values():
             if feed.process not in self._processes:
                 self._processes.add(feed.process)
@@ -181,6 +193,7 @@ class MrtPlayback:
             raise UnusedError("a change of state that does not say of which peer")
         ends = frozenset({peer.address, local.address})
         if change.new == ESTABLISHED:
+            _require_room(self._established)
             self._established.add(ends)
         elif change.old == ESTABLISHED:
             self._established.discard(ends)
@@ -276,19 +289,29 @@ class MrtPlayback:
         dump.time = record.time
         dump.families.add(rib.family)
         for peer, route in rib.entries:
-            session, of = dump.sessions[peer], Direction(dump.peers[peer], None)
-            yield from self._sight(session, of, record.time)
+            dump.counts[peer] += 1
+            session = dump.sessions[peer]
             if session is not None and rib.family in session.feeds:
                 if not session.is_up:
+                    yield from self._processes_of(session, record.time)
                     yield from session.start(record.time, joined=False)
-                yield from dump.add(session, rib.family, session.route(route))
+                if (update := dump.add(session, rib.family, session.route(route))) is not None:
+                    yield update
 
     def _end_dump(self) -> Iterator[Event]:
         if self._dump is not None:
             dump, self._dump = self._dump, None
             yield from dump.end()
+            for session, peer, count in zip(dump.sessions, dump.peers, dump.counts, strict=True):
+                if count:
+                    self._count(session, Direction(peer, None), count)
             for name in dump.names:
                 self.tables.setdefault(name, set()).update(dump.families)
+
+
+def _require_room(sessions: Sized) -> None:
+    if len(sessions) >= MAX_SESSIONS:
+        raise UnusedError(f"there are more than {MAX_SESSIONS} sessions before it")
 
 
 def _ends(of: Direction) -> frozenset[Address]:
@@ -369,6 +392,8 @@ class _Dump:
         """By their place in the table of peers."""
         self.peers = peers
         self.time = time
+        self.counts = [0] * len(peers)
+        """The number of routes by peer."""
         self.families: set[Family] = set()
         self.names: set[str] = set()
         """The feeds that have routes in it."""
@@ -376,14 +401,14 @@ class _Dump:
         self._routes: dict[str, list[Route]] = {}
         """By feed: routes that are not yet an event."""
 
-    def add(self, session: Session, family: Family, route: Route) -> Iterator[Event]:
+    def add(self, session: Session, family: Family, route: Route) -> Event | None:
+        """Add a route; return an event once there are many."""
         name = session.feeds[family].name
         self.names.add(name)
         self._keys.setdefault((session, family), set()).add(route.key)
         routes = self._routes.setdefault(name, [])
         routes.append(route)
-        if len(routes) >= ROUTES_AT_ONCE:
-            yield self._update(name)
+        return self._update(name) if len(routes) >= ROUTES_AT_ONCE else None
 
     def _update(self, name: str) -> Event:
         return Update(self.time, name, tuple(self._routes.pop(name)))

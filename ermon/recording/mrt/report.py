@@ -13,6 +13,9 @@ MOST_DAMAGED = 10
 MOST_KINDS = 20
 """Kinds of unused records, and peers without a feed, that are named."""
 
+MOST_REMEMBERED = 1_000
+"""Kinds of unused records that are told apart: a file of garbage has thousands."""
+
 
 class MrtReport:
     """Collects what was skipped."""
@@ -32,8 +35,10 @@ class MrtReport:
     def skipped(self, record: Skipped) -> None:
         """Note a skipped record; show it, if it is damaged and not too many were before."""
         if not record.is_damaged:
-            count, first = self._unused.get(record.what, (0, record.offset))
-            self._unused[record.what] = count + 1, first
+            is_known = record.what in self._unused or len(self._unused) < MOST_REMEMBERED
+            what = record.what if is_known else "records of still other kinds"
+            count, first = self._unused.get(what, (0, record.offset))
+            self._unused[what] = count + 1, first
             return
         self._damaged += 1
         if self._damaged <= MOST_DAMAGED:
@@ -84,7 +89,7 @@ def peers_without_feed(unmatched: Mapping[Direction, int], matching: Matching) -
     for of, count in unmatched.items():
         peer = of.receiver if of.is_local and of.receiver is not None else of.sender
         peers.setdefault((peer.address, of.is_local), _Peer()).add(of, count, matching)
-    ordered = sorted(peers.items(), key=lambda item: -item[1].records)
+    ordered = sorted(peers.items(), key=lambda item: (-item[1].records, item[0]))
     described = [
         f"{'what was sent to ' if is_sent else ''}{peer.describe(address)}"
         for (address, is_sent), peer in ordered

@@ -194,6 +194,21 @@ def test_a_day_is_the_same_from_mrt(tmp_path: Path) -> None:
     assert (run.rejected, run.left_out, notes) == (0, {}, [])
 
 
+def test_peers_with_ipv6_addresses(tmp_path: Path) -> None:
+    feeds = {
+        name: replace(one, peer=f"2001:db8:f::{at}", local="2001:db8:f::ffff")
+        for at, (name, one) in enumerate(NETWORK.feeds.items(), 1)
+    }
+    network = replace(NETWORK, feeds=feeds)
+    edge, isp = Session(feeds["edge-1"], add_path=BOTH), Session(feeds["isp-a"])
+    leak = isp.raw(2, announced(POOL, "192.0.2.1", 64500), announced(POOL_6, "2001:db8::1", 64500))
+    route = edge.raw(1, announced(EXCHANGE_6, "2001:db8:ffff::2", 12076, path_id=2))
+    lines = [*edge.up(0), *isp.up(0), route, leak, *isp.down(5)]
+    path, _, _ = export(network, lines, tmp_path)
+    findings = assert_same(network, lines, path)
+    assert [each[1] for each in findings if each[2] == "pool-leak"][:2] == ["raised", "raised"]
+
+
 def test_octets_are_those_of_the_router(tmp_path: Path) -> None:
     """Extended communities, for example, which ermon does not read."""
     feed = NETWORK.feeds["isp-a"]

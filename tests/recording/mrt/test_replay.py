@@ -9,6 +9,7 @@ from pathlib import Path
 from ermon.bgp.header import OPEN
 from ermon.core.monitor import Monitor
 from ermon.model.events import (
+    AddPathNegotiated,
     AddPathOffered,
     DownCause,
     EndOfRib,
@@ -22,13 +23,14 @@ from ermon.model.events import (
     Update,
 )
 from ermon.model.inventory import Config
-from ermon.model.prefixes import parse_address
+from ermon.model.prefixes import Address, parse_address
 from ermon.mrt.records import cut
 from ermon.mrt.sessions import End, write_message, write_state_change
+from ermon.recording.mrt import replay
 from ermon.recording.mrt.files import MrtFiles
 from ermon.recording.mrt.peers import Matching
 from ermon.recording.mrt.replay import MrtPlayback, Skipped
-from ermon.recording.mrt.report import peers_without_feed
+from ermon.recording.mrt.report import MrtReport, peers_without_feed
 from tests import bgp
 from tests.mrt import mrt
 from tests.networks import REPORTED, SMALL
@@ -130,6 +132,18 @@ def test_a_session_is_the_feed_that_has_both_addresses() -> None:
     assert not played.playback.without_feed()
 
 
+def test_both_opens_say_in_which_families_there_are_several_paths() -> None:
+    sends = bgp.open_message(64500, router_id="192.0.2.1", add_path=("ipv4", "ipv6"))
+    takes = bgp.open_message(64500, router_id="192.0.2.2", add_path=("ipv6",)).replace(
+        b"\0\2\1\2",
+        b"\0\2\1\1",  # to receive them
+    )
+    played = Played(NETWORK, sent(sends) + sent(takes, is_local=True) + state(5, 6))
+    assert played.of(AddPathNegotiated) == [AddPathNegotiated(1.0, "edge-1", frozenset({"ipv6"}))]
+    again = Played(NETWORK, sent(sends) + state(5, 6) + state(6, 1) + state(5, 6))
+    assert len(again.of(AddPathOffered)) == 1, "the next session has OPENs of its own"
+
+
 def test_the_reason_of_an_end_is_the_notification() -> None:
     shutdown = bgp.notification(6, 2, b"\4work")
     for is_local, who in ((False, "the router"), (True, "ermon")):
@@ -221,6 +235,19 @@ def test_openbgpd_writes_the_ends_of_a_change_of_state_the_other_way_round() -> 
     primary = [e for e in events if getattr(e, "feed", "") == "edge-1/chicago/primary/ipv4"]
     assert isinstance(primary[0], SessionUp)
     assert any(isinstance(event, SessionDown) for event in primary)
+
+
+def test_a_provider_is_found_by_its_asn_only_where_the_other_end_is_ours() -> None:
+    """Otherwise it is a peer of a route collector, which hears what everybody may hear."""
+    provider, ours = End(parse_address("192.0.2.254"), 64510), End(parse_address("192.0.2.253"), 64500)
+    collector = End(parse_address("192.0.2.253"), 12654)
+    assert Played(REPORTED, write_message(1.0, provider, ours, UPDATE_4)).held == [
+        ("edge-1/isp-a/ipv4", POOL)
+    ]
+    assert Played(REPORTED, write_message(1.0, provider, collector, UPDATE_4)).events == []
+    table = mrt.peers(("192.0.2.254", 64510)) + mrt.rib(POOL, [(0, ATTRIBUTES)])
+    assert Played(REPORTED, table).events == []
+    assert Played(REPORTED, table, rest="edge-1").held == [("edge-1", POOL)]
 
 
 # One feed for all peers ----------------------------------------------------------------------------------
@@ -355,6 +382,25 @@ def test_records_of_other_kinds_are_counted_by_kind() -> None:
         "BGP4MP (type 16, subtype 3): neither a message nor a change of state",
         "OSPFv3_ET (type 49, subtype 0): it is not read",
     ]
+
+
+def test_a_file_with_no_end_of_peers_is_read_with_bounded_memory(monkeypatch) -> None:
+    monkeypatch.setattr(replay, "MAX_SESSIONS", 20)
+    many = [End(Address(4, at), 64510) for at in range(1, 100)]
+    octets = b"".join(
+        write_message(1.0, peer, ROUTER, UPDATE_4) + write_state_change(1.0, peer, ROUTER, 5, 6)
+        for peer in many
+    )
+    played = Played(NETWORK, octets)
+    assert len(played.playback.unmatched) <= 20
+    assert "there are more than 20 sessions before it" in played.skipped[-1].what
+    said: list[str] = []
+    report = MrtReport(said.append)
+    for at in range(5_000):
+        report.skipped(Skipped(at, f"kind {at}", is_damaged=False))
+    report.close()
+    assert len(said) == 21
+    assert said[-1] == "4980 records of other kinds not used"
 
 
 def test_bird_s_changes_of_state_without_a_peer_are_named() -> None:
