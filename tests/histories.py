@@ -25,6 +25,7 @@ from ermon.model.events import (
     AddPathNegotiated,
     AddPathOffered,
     Alive,
+    AzureRead,
     AzureTables,
     ClockStepped,
     ConnectionsRefused,
@@ -51,10 +52,12 @@ from ermon.model.events import (
     Update,
 )
 from ermon.model.findings import Transition
-from ermon.model.inventory import Config, Feed, LinkKey, View
+from ermon.model.inventory import Circuit, Config, Feed, LinkKey, View
 from ermon.model.ownership import VRPS, OwnershipSource, Reading, RouteObject, Vrp
 from ermon.model.prefixes import FAMILIES, Address, Family, Prefix, parse_prefix
 from ermon.model.routes import BLACKHOLE, Route
+from ermon.scenario.azure_circuit import said, usual
+from ermon.scenario.schema import AzureEntry, AzurePeeringState
 from tests.networks import EDGE, EXCHANGE, MIRROR, START, TEAMS, UPLINK, attributes, path, prefixes, routes
 
 # What happens --------------------------------------------------------------------------------------------
@@ -308,6 +311,13 @@ def _scenes(policy: Config) -> st.SearchStrategy[Scene]:
         process |= scene | scene | scene
     if policy.ownership.sources:
         process |= _registries(policy, gaps)
+    if read := [circuit for circuit in policy.circuits.values() if circuit.azure is not None]:
+        process |= st.tuples(
+            st.sampled_from(read),
+            gaps,
+            st.integers(0, len(AZURE_SAYS)),
+            st.sampled_from((0.0, 0.0, 15.0, 2680.0)),
+        ).map(lambda d: [_circuit_step(policy, *d)])
     accepted = st.sampled_from(("prefix-count-low", "service-count-low", "advertised-count-low"))
     process |= st.tuples(gaps, accepted, st.sampled_from(list(policy.circuits))).map(
         lambda d: [_accept_step(*d)]
@@ -911,6 +921,29 @@ REGISTERED = (
     "2001:db8:100::/48",
     "2001:db8:100:1::/64",
 )
+
+
+AZURE_SAYS: tuple[AzureEntry, ...] = (
+    AzureEntry(),
+    AzureEntry(),
+    AzureEntry(prefixes=()),
+    AzureEntry.model_validate({"family": "ipv6", "prefixes": []}),
+    AzureEntry(prefix_state="ValidationNeeded"),
+    AzureEntry(peering=AzurePeeringState.DISABLED),
+    AzureEntry(peering=AzurePeeringState.MISSING),
+    AzureEntry(circuit_state="Disabled", provider_state="NotProvisioned"),
+    AzureEntry(peer_asn=64501, vlan=7),
+)
+"""What Azure may say of a circuit."""
+
+
+def _circuit_step(policy: Config, circuit: Circuit, gap: float, kind: int, age: float) -> Step:
+    if kind == len(AZURE_SAYS):
+        return Step(gap, lambda t: [AzureRead(t, circuit.name, problem="HTTP 503")], "Azure does not answer")
+    entry = AZURE_SAYS[kind]
+    reading = said(usual(policy, circuit), entry)
+    text = f"Azure said {entry.model_dump(exclude_unset=True)} of {circuit.name} {age} s ago"
+    return Step(gap, lambda t: [AzureRead(t, circuit.name, t - age, reading)], text)
 
 
 def _storage_step(gap: float, problem: str | None) -> Step:

@@ -166,7 +166,9 @@ def window(start: float, end: float, **about: str) -> MaintenanceWindow:
 CUSTOMER = Customer(64500, (64499,), prefixes("198.51.100.0/24 2001:db8:100::/40"))
 POLICY = make_policy(public_space=prefixes("192.0.2.0/24 198.51.100.0/24 203.0.113.0/24 2001:db8::/32"))
 
-AZURE = AzureCircuit("/subscriptions/s/…/expressRouteCircuits/c", "azure.json", 900.0, tables="azure")
+AZURE = AzureCircuit(
+    "/subscriptions/s/…/expressRouteCircuits/c", "azure.json", 900.0, vlan=100, tables="azure"
+)
 """Files with Azure's view of a circuit, and with the tables of Microsoft's edge routers."""
 
 BOTH: tuple[Family, Family] = ("ipv4", "ipv6")

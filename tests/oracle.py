@@ -24,6 +24,7 @@ from ermon.model.events import (
     AddPathNegotiated,
     AddPathOffered,
     Alive,
+    AzureRead,
     AzureTables,
     ClockStepped,
     ConnectionsRefused,
@@ -172,6 +173,10 @@ class Oracle:
         """Refused connections: time, local address, and remote address that is no feed's router."""
         self.sources: dict[str, str] = {}
         self.registry_reads: list[OwnershipRead] = []
+        self.azure_said: list[AzureRead] = []
+        """Everything that Azure has said."""
+        self.policies = [(start, config)]
+        """Each configuration, and since when it is in force."""
         self.storage: str | None = None
         self.azure = AzureRecord(self)
         self.moments: list[Moment] = []
@@ -209,6 +214,7 @@ class Oracle:
             if config.feeds[name].view in filtered and session.up_at is not None:
                 self._reload_feed(self.config, config, name)
         self.config = config
+        self.policies.append((self.now, config))
         self._subjects = _subjects_of(config)
         self.levels.forget(self._subjects)
         self.azure.look(FactsFromScratch(self))
@@ -255,6 +261,7 @@ class Oracle:
             yield from self._link_deadlines(link)
         yield from self._first_dump_deadlines()
         yield from (at + 600.0 for at, *_ in self.refusals)
+        yield from self._azure_deadlines()
         for start in self.starts:
             yield start.time + self.config.collector.reconnect_grace
             yield start.time + self.config.collector.sync_timeout
@@ -282,6 +289,11 @@ class Oracle:
             yield from (vrp.expires - self.clock_offset for vrp in reading.vrps if vrp.expires is not None)
         for read in self.registry_reads:
             yield read.reading.taken_at + self.config.policy.relearn_after
+
+    def _azure_deadlines(self) -> Iterator[float]:
+        for event in self.azure_said:
+            if (source := self.config.circuits[event.circuit].azure) is not None:
+                yield event.taken + 3 * source.refresh
 
     def _first_dump_deadlines(self) -> Iterator[float]:
         for circuit in self.config.circuits.values():
@@ -366,6 +378,9 @@ class Oracle:
             return
         if isinstance(event, OwnershipRead):
             self.registry_reads.append(event)
+            return
+        if isinstance(event, AzureRead):
+            self.azure_said.append(event)
             return
         if isinstance(event, StorageJudged):
             self.storage = event.problem
@@ -894,6 +909,15 @@ AFTER_LINK_LOSS = {
 }
 
 
+AZURE_SAYS = {
+    "azure-ownership",
+    "azure-prefix-unlisted",
+    "azure-peering-disabled",
+    "azure-provisioning",
+    "azure-drift",
+}
+
+
 WORSE = {
     "service-missing": "service-count-low",
     "received-limit-reached": "received-limit-near",
@@ -924,7 +948,7 @@ def is_cause(cause: str, of: dict[str, str], subject: Subject, config: Config) -
         case "pool-not-advertised" | "prefix-not-advertised":
             return lacks_explain(of, subject, config)
         case "circuit-down":
-            effects = {"link-down", "internet-preferred", *AFTER_LINK_LOSS}
+            effects = {"link-down", "internet-preferred", *AFTER_LINK_LOSS, *AZURE_SAYS}
             return subject.check in effects and same("circuit", "family")
         case "link-down":
             return subject.check in {"drain-long", *AFTER_LINK_LOSS} and same("circuit", "link", "family")

@@ -19,6 +19,7 @@ from ermon.checks.facts import (
     Acceptance,
     Amount,
     AzureDifferences,
+    AzureSight,
     CompareKind,
     Disagreement,
     LinkChanges,
@@ -26,6 +27,7 @@ from ermon.checks.facts import (
     Registered,
 )
 from ermon.checks.topics import Counted, RouteSet
+from ermon.model.events import AzureRead
 from ermon.model.findings import LinkState
 from ermon.model.inventory import (
     Circuit,
@@ -39,7 +41,7 @@ from ermon.model.inventory import (
     View,
 )
 from ermon.model.ownership import GoneVrp
-from ermon.model.prefixes import FAMILIES, Address, Family, Prefix, parse_address, parse_prefix
+from ermon.model.prefixes import FAMILIES, Address, Family, Prefix, PrefixSet, parse_address, parse_prefix
 from ermon.model.routes import Attributes, Route, RouteKey, SegmentKind
 from ermon.model.settings import CheckSettings
 from ermon.model.text import utc_text
@@ -642,6 +644,37 @@ class FactsFromScratch:
             gone,
             last.route_objects,
         )
+
+    def azure(self, circuit: str) -> AzureSight | None:
+        """What Azure says counts for three intervals. The same again, or something older, is no other reading."""
+        source = self._config.circuits[circuit].azure
+        said: list[AzureRead] = []
+        for event in self._oracle.azure_said:
+            if event.circuit == circuit and event.reading and (not said or event.taken > said[-1].taken):
+                said.append(event)
+        if source is None or not said or self.now >= round(said[-1].taken + 3 * source.refresh, 6):
+            return None
+        last, before = said[-1], said[-2] if len(said) > 1 else None
+        assert last.reading is not None
+        listed = [parse_prefix(text) for each in said[:-1] if each.reading for text in each.reading.prefixes]
+        return AzureSight(
+            last.reading,
+            last.taken,
+            utc_text(last.taken + self._oracle.clock_offset),
+            None if before is None else before.reading,
+            0.0 if before is None else before.taken,
+            PrefixSet(listed),
+        )
+
+    def named_since(self, circuit: str, prefix: Prefix) -> float:
+        """Since when the pools of each configuration have had it without a break."""
+        since = self.now
+        for start, policy in reversed(self._oracle.policies):
+            pools = (pool for pool in policy.pools.values() if circuit in pool.circuits)
+            if not any(prefix in pool.prefixes for pool in pools):
+                break
+            since = start
+        return since
 
     def storage_problem(self) -> str | None:
         return self._oracle.storage

@@ -20,12 +20,14 @@ from msgspec import structs
 
 from ermon.config.load import load_config
 from ermon.core.monitor import Monitor
+from ermon.model.azure import AzureReading
 from ermon.model.azure_tables import AzureArp, AzureNeighbor, AzureRoute
 from ermon.model.events import (
     Accepted,
     AddPathNegotiated,
     AddPathOffered,
     Alive,
+    AzureRead,
     AzureTables,
     Change,
     ConnectionsRefused,
@@ -247,6 +249,13 @@ class Story:
     def accept(self, check: str, because: str = "accepted by ann: as planned", **labels: str) -> Self:
         """Accept the present state of a check's subjects."""
         return self._apply([Accepted(self.now, check, tuple(labels.items()), because)])
+
+    def azure_says(self, circuit: str, reading: AzureReading, *, age: float = 0.0) -> Self:
+        """Read what Azure says of a circuit."""
+        return self._apply([AzureRead(self.now, circuit, self.now - age, reading)])
+
+    def azure_fails(self, circuit: str) -> Self:
+        return self._apply([AzureRead(self.now, circuit, problem="Azure cannot be reached")])
 
     def microsoft_says(
         self,

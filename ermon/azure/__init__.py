@@ -1,1 +1,1 @@
-"""Azure Resource Manager: how ermon asks it, and what its answers say of circuits and of Microsoft's edge routers."""
+"""Azure's own view of circuits and of Microsoft's edge routers: how it is read, from files and from Azure Resource Manager."""

@@ -25,6 +25,7 @@ class Section(StrEnum):
 
     RECEIVED = "received from Microsoft"
     ADVERTISED = "advertised to Microsoft"
+    AZURE = "Azure's own view"
     INTERNET = "on the internet"
     SEGMENTS = "segments"
     SIGHT = "ermon's own sight"
@@ -140,6 +141,15 @@ class Acceptable(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Worse:
+    """Another severity, for those violations of a check whose verdict says so."""
+
+    severity: Severity
+    when: str
+    """For which violations, in words: ``for a pool that was listed before``."""
+
+
+@dataclass(frozen=True, slots=True)
 class OtherSeverity:
     """Another severity for those subjects of a check whose ``label`` does not have the value ``unless``."""
 
@@ -162,6 +172,8 @@ class Check:
     section: Section
     severity: Severity
     other_severity: OtherSeverity | None = None
+    worse: Worse | None = None
+    """The severity of some of its violations, by their verdicts."""
     raise_after: float
     """How long a violation must last without interruption before it is raised."""
     clear_after: float

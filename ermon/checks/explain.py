@@ -40,6 +40,8 @@ def facts(check: Check) -> list[str]:
     times = f"raised after {check.raise_after:g} s, cleared after {check.clear_after:g} s"
     other = check.other_severity
     milder = f" ({other.severity} for any {other.label} but {other.unless})" if other else ""
+    if check.worse is not None:
+        milder = f" ({check.worse.severity} {check.worse.when})"
     return [f"{check.severity}{milder}, {times}{off} ({check.section})"]
 
 
@@ -55,7 +57,8 @@ def markdown_table() -> str:
 def _row(check: Check) -> str:
     off = " (off by default)" if check.off_by_default else ""
     times = f"{check.raise_after:g} s / {check.clear_after:g} s"
-    return f"| `{check.name}` | {check.severity} | {times} | {guide(check.name).title}{off} |"
+    worse = "" if check.worse is None else f", {check.worse.severity} {check.worse.when}"
+    return f"| `{check.name}` | {check.severity}{worse} | {times} | {guide(check.name).title}{off} |"
 
 
 def _paragraph(title: str, text: str) -> str:

@@ -8,10 +8,11 @@ from typing import Literal, NamedTuple, Protocol
 
 from ermon.checks.attribution import Unattributed
 from ermon.checks.topics import Counted, GroupKey, RouteSet
+from ermon.model.azure import AzureReading
 from ermon.model.findings import LinkState
 from ermon.model.inventory import ExpectationPeriods, Limit, Link, LinkKey
 from ermon.model.ownership import GoneVrp, RouteObject, Vrp
-from ermon.model.prefixes import Family, Prefix
+from ermon.model.prefixes import Family, Prefix, PrefixSet
 from ermon.model.routes import Route, RouteKey
 
 
@@ -101,6 +102,21 @@ class AzureDifferences(NamedTuple):
     """Prefixes that the link's routes have and that Microsoft's table lacks in two readings."""
     once: bool
     """Whether the last reading differs in more than the one before."""
+
+
+class AzureSight(NamedTuple):
+    """What Azure says of a circuit, in its last reading and in the one before."""
+
+    reading: AzureReading
+    taken: float
+    """When Azure said so; seconds since the epoch."""
+    when: str
+    """The same for people."""
+    before: AzureReading | None
+    """``None``: there is no other reading yet."""
+    before_taken: float
+    listed: PrefixSet
+    """The space that Azure listed as advertised in any reading before the last one."""
 
 
 class Facts(Protocol):
@@ -266,6 +282,16 @@ class Facts(Protocol):
 
     def registered(self, source: str) -> Registered | None:
         """Return what a source of VRPs or route objects says; ``None`` if it was not read within three of its intervals."""
+        ...
+
+    def azure(self, circuit: str) -> AzureSight | None:
+        """Return what Azure says of a circuit; ``None`` if it has not been read yet, or not for more than three
+        intervals.
+        """
+        ...
+
+    def named_since(self, circuit: str, prefix: Prefix) -> float:
+        """Return since when the configuration has a pool of the circuit with this prefix."""
         ...
 
     def storage_problem(self) -> str | None:

@@ -59,6 +59,11 @@ def _shows_best_paths(feed: Feed) -> bool:
     return feed.view is View.EDGE_TABLE and not feed.add_path
 
 
+def azure(shard: Shard, labels: Labels) -> bool:
+    """This instance watches a link of the circuit, and reads Azure's view of it."""
+    return shard.config.circuits[labels["circuit"]].azure is not None
+
+
 def geo_states(shard: Shard, labels: Labels) -> bool:
     """This instance judges the states of all links of all circuits of the geo, group and peering."""
     circuits = [

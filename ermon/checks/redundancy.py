@@ -8,7 +8,7 @@ from heapq import nsmallest
 from itertools import combinations
 from typing import Any
 
-from ermon.checks import azure_tables, monitored, needs, unattributed
+from ermon.checks import azure, azure_tables, monitored, needs, unattributed
 from ermon.checks.check import (
     AcceptanceStep,
     Check,
@@ -22,7 +22,7 @@ from ermon.checks.check import (
 from ermon.checks.edge_table import link_topics
 from ermon.checks.facts import Facts
 from ermon.checks.subject import LISTED, OK, UNKNOWN, Evidence, Subject, Verdict, link_labels, violated
-from ermon.checks.topics import Topic, azure_tables_topic, difference_topic, link_topic
+from ermon.checks.topics import Topic, azure_tables_topic, azure_topic, difference_topic, link_topic
 from ermon.model.findings import LinkState, Status
 from ermon.model.inventory import Circuit, Config, Link, LinkKey, Peering, View, apart
 from ermon.model.prefixes import FAMILIES, Family, Prefix
@@ -124,20 +124,27 @@ def circuit_down(config: Config) -> Iterator[Subject]:
         for family in circuit.families:
             links = tuple(link for link in circuit.links.values() if family in link.families)
             labels = (("circuit", circuit.name), ("family", family))
-            topics = frozenset(
-                (*(link_topic(link.key, family) for link in links), *_tables_topics(config, links))
-            )
-            yield Subject("circuit-down", labels, topics, partial(_circuit_down, links, family))
+            topics = {*(link_topic(link.key, family) for link in links), *_tables_topics(config, links)}
+            if circuit.azure is not None:
+                topics.add(azure_topic(circuit.name))
+            judge = partial(_circuit_down, circuit, links, family)
+            yield Subject("circuit-down", labels, frozenset(topics), judge)
 
 
-def _circuit_down(links: tuple[Link, ...], family: Family, facts: Facts) -> Verdict:
+def _circuit_down(circuit: Circuit, links: tuple[Link, ...], family: Family, facts: Facts) -> Verdict:
     states = {facts.link_state(link.key, family) for link in links}
     if LinkState.UP in states:
         return OK
     if LinkState.UNKNOWN in states:
         return UNKNOWN
-    details = partial(_found_near, links, family, facts)
+    details = partial(_found_near_circuit, circuit, links, family, facts)
     return violated(Evidence(routers=[link.router for link in links], details=details))
+
+
+def _found_near_circuit(
+    circuit: Circuit, links: tuple[Link, ...], family: Family, facts: Facts
+) -> Mapping[str, list[str]]:
+    return {**_found_near(links, family, facts), **azure.said(circuit, facts)}
 
 
 CIRCUIT_DOWN = Check(
@@ -151,7 +158,13 @@ CIRCUIT_DOWN = Check(
     summary="Circuit {circuit} is down for {family}: no link receives routes",
     needs=needs.circuit_states,
     views=(View.EDGE_TABLE,),
-    suppresses=("link-down", "internet-preferred", *AFTER_LINK_LOSS, *AFTER_CIRCUIT_LOSS),
+    suppresses=(
+        "link-down",
+        "internet-preferred",
+        *AFTER_LINK_LOSS,
+        *AFTER_CIRCUIT_LOSS,
+        *azure.AFTER_CIRCUIT_LOSS,
+    ),
     suppresses_together=("segment-missing", "pool-fallback"),
     suppresses_while_stale=("circuit-unseen",),
     acceptance=ReadFromState(AcceptanceStep.SESSIONS),

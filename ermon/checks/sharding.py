@@ -22,7 +22,7 @@ class NoFeedError(ValueError):
 
 def only_feeds(config: Config, globs: Iterable[str]) -> Config:
     """Return the configuration of an instance that has only the feeds that a glob matches; without globs, ``config``
-    itself. Published lists of a circuit are read only by the instances that judge it.
+    itself. Published lists of a circuit, and Azure's view of it, are read only by the instances that judge it.
 
     Raise ``NoFeedError`` if no feed would be left.
     """
@@ -39,7 +39,7 @@ def only_feeds(config: Config, globs: Iterable[str]) -> Config:
     circuits = {
         name: circuit
         if any(shard.sees_link(link, f) for link in circuit.links.values() for f in link.families)
-        else replace(circuit, receive=replace(circuit.receive, sources=()))
+        else replace(circuit, receive=replace(circuit.receive, sources=()), azure=None)
         for name, circuit in config.circuits.items()
     }
     return replace(config, circuits=circuits)

@@ -62,6 +62,8 @@ class Verdict(NamedTuple):
     """
     lasting: bool = True
     """Whether an ok ends a finding. If not, a raised finding is unknown instead."""
+    severity: Severity | None = None
+    """The severity of this violation, if it is another one than the check's: ``Check.worse``. A configured severity outweighs it."""
 
     @property
     def suppresses(self) -> frozenset[Family]:

@@ -167,6 +167,11 @@ def ownership_topic(source: str) -> Topic:
     return Topic("ownership", (source,))
 
 
+def azure_topic(circuit: str) -> Topic:
+    """Azure's own view of a circuit was read, could not be read, or has become too old."""
+    return Topic("azure", (circuit,))
+
+
 STORAGE = Topic("storage", ())
 """Whether the state of ermon can be written has changed."""
 

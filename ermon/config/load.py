@@ -6,6 +6,7 @@ and collects all errors before it raises.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -56,7 +57,10 @@ class LoadedConfig:
 
 def load_config(path: Path) -> LoadedConfig:
     """Read a configuration; raise ``ConfigError`` with everything that is wrong with it."""
-    return interpret(read_yaml(path))
+    loaded = interpret(read_yaml(path))
+    with contextlib.suppress(OSError):
+        return replace(loaded, config=replace(loaded.config, written_at=path.stat().st_mtime))
+    return loaded
 
 
 def interpret(document: Document) -> LoadedConfig:

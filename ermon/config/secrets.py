@@ -12,11 +12,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ermon.azure.assertion import ClientCertificate
+from ermon.azure.login import LoginSecrets
+from ermon.model.azure import AzureAccess
 from ermon.model.inventory import Config
 from ermon.model.settings import Access, ClientTls
 
 MAX_SECRET_BYTES = 8 * 1024
 """A larger file cannot be a secret: servers accept headers up to this size, and a token is sent in one."""
+
+
+MAX_PEM_BYTES = 64 * 1024
+"""A certificate with its key, and with those of a few authorities."""
 
 
 class SecretError(Exception):
@@ -51,6 +58,9 @@ class Secrets:
     """By URL."""
     signing_keys: Mapping[str, bytes] = field(default_factory=dict)
     """By URL: the key that signs each post to a webhook."""
+    azure: LoginSecrets = field(default_factory=LoginSecrets)
+    azure_tls: ssl.SSLContext | None = None
+    """The authorities of Azure's hosts; ``None``: those of the system."""
 
 
 def read_secrets(config: Config, config_file: Path) -> Secrets:
@@ -77,6 +87,8 @@ def read_secrets(config: Config, config_file: Path) -> Secrets:
             for at, webhook in enumerate(config.webhooks)
             if webhook.secret_file is not None
         },
+        azure=LoginSecrets() if config.azure is None else reader.azure(config.azure),
+        azure_tls=None if config.azure is None else reader.authorities("azure", config.azure.ca_file),
     )
     if reader.problems:
         raise SecretError(reader.problems)
@@ -182,6 +194,31 @@ class _Reader:
             authorization = f"Bearer {self.text(f'{key}.bearer_token_file', access.bearer_token_file)}"
         return Credentials(authorization, self._tls(f"{key}.tls", access.tls), access.tls.server_name)
 
+    def azure(self, access: AzureAccess) -> LoginSecrets:
+        secret = access.client_secret_file
+        found = LoginSecrets(
+            "" if secret is None else self.text("azure.client_secret_file", secret),
+            b"" if access.certificate_file is None else self._pem(access.certificate_file),
+        )
+        if found.certificate:
+            try:
+                ClientCertificate(found.certificate)
+            except ValueError as error:
+                self._complain("azure.certificate_file", error)
+        return found
+
+    def _pem(self, name: str) -> bytes:
+        """Return a certificate with its key, and perhaps those of its authorities."""
+        try:
+            return self._read(name, MAX_PEM_BYTES)
+        except (OSError, ValueError) as error:
+            self._complain("azure.certificate_file", error)
+            return b""
+
+    def authorities(self, key: str, file: str | None) -> ssl.SSLContext | None:
+        """Return a context that trusts the authorities of a file alone; ``None`` without one."""
+        return self._tls(key, ClientTls(ca_file=file))
+
     def _tls(self, key: str, tls: ClientTls) -> ssl.SSLContext | None:
         if tls.ca_file is None and tls.cert_file is None:
             return None
@@ -200,12 +237,12 @@ class _Reader:
                 self._complain(f"{key}.cert_file", _reason(error, what))
         return context
 
-    def _read(self, name: str) -> bytes:
+    def _read(self, name: str, most: int = MAX_SECRET_BYTES) -> bytes:
         path = self._find(name)
         with path.open("rb") as file:
-            content = file.read(MAX_SECRET_BYTES + 1)
-        if len(content) > MAX_SECRET_BYTES:
-            raise ValueError(f"{path} is larger than {MAX_SECRET_BYTES} bytes: it is not a secret")
+            content = file.read(most + 1)
+        if len(content) > most:
+            raise ValueError(f"{path} is larger than {most} bytes: it is not a secret")
         if not content.strip():
             raise ValueError(f"{path} is empty: it must contain only the secret")
         return content.strip()

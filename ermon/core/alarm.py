@@ -63,6 +63,8 @@ class AlarmState(msgspec.Struct, omit_defaults=True):
     raised_at: float = 0.0
     finding_id: str = ""
     evidence: Mapping[str, Any] = {}
+    severity: Severity | None = None
+    """The severity of the last violation, if it had one of its own."""
     restored: bool = False
     """The finding was raised by an earlier run of ermon, and this one has not judged it yet."""
     waiting: tuple[Waiting, ...] = ()
@@ -74,6 +76,8 @@ class Alarm:
 
     __slots__ = (
         *(
+            "_fixed_severity",
+            "_severity",
             "clear_after",
             "key",
             "known",
@@ -84,17 +88,25 @@ class Alarm:
             "outdated",
             "raise_after",
             "rendered_at",
-            "severity",
             "state",
             "subject",
         ),
         "verdict",
     )
 
-    def __init__(self, subject: Subject, severity: Severity, raise_after: float, clear_after: float) -> None:
-        """``raise_after`` and ``clear_after`` are seconds."""
+    def __init__(
+        self,
+        subject: Subject,
+        severity: Severity,
+        raise_after: float,
+        clear_after: float,
+        *,
+        fixed_severity: bool = False,
+    ) -> None:
+        """``raise_after`` and ``clear_after`` are seconds. With ``fixed_severity``, no verdict changes the severity."""
         self.subject = subject
-        self.severity = severity
+        self._severity = severity
+        self._fixed_severity = fixed_severity
         self.raise_after = raise_after
         self.clear_after = clear_after
         self.key: AlarmKey = (subject.check, subject.labels)
@@ -115,6 +127,12 @@ class Alarm:
         """When the evidence was last updated."""
         self.outdated = False
         """Whether the evidence has changed since then."""
+
+    @property
+    def severity(self) -> Severity:
+        """The severity of its findings: that of its violation, if that has one of its own."""
+        own = None if self._fixed_severity else self.state.severity
+        return self._severity if own is None else own
 
     @property
     def status(self) -> Status:

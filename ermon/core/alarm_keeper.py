@@ -97,6 +97,7 @@ class AlarmKeeper:
                 raised_at=finding.raised_at,
                 finding_id=finding.id,
                 evidence=finding.evidence,
+                severity=None if CATALOGUE[finding.check].worse is None else finding.severity,
                 restored=True,
             )
             self._go_on(alarm, state)
@@ -318,6 +319,8 @@ class AlarmKeeper:
         verdict = alarm.subject.judge(self.facts)
         self.facts.now = now
         alarm.verdict = verdict if verdict.lasting or not alarm.raised else UNKNOWN
+        if verdict.status is Status.VIOLATED:
+            alarm.state.severity = verdict.severity
         alarm.state.restored = alarm.state.restored and verdict.status is Status.UNKNOWN
         if (before.suppresses, was_stale) != (alarm.verdict.suppresses, alarm.stale):
             moved.update((effect.key, effect) for effect in self.plan.effects(alarm))

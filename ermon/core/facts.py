@@ -23,6 +23,7 @@ from ermon.checks.facts import (
     Acceptance,
     Amount,
     AzureDifferences,
+    AzureSight,
     CompareKind,
     Disagreement,
     LinkChanges,
@@ -31,6 +32,7 @@ from ermon.checks.facts import (
 )
 from ermon.checks.subject import RouteGroup
 from ermon.checks.topics import SHUT, STALE, Counted, GroupKey, RouteSet, Topic
+from ermon.core.azure import AzureReadings
 from ermon.core.azure_tables import MicrosoftTables
 from ermon.core.coverage import ExpectedPrefixes
 from ermon.core.drain import DrainMemory, DrainRules, LinkDrain, Marks, PathMarks
@@ -46,6 +48,7 @@ from ermon.core.session import Session
 from ermon.core.sides import SIDES, edge_tables
 from ermon.core.states import Awaited, CircuitSight, FeedState, LinkInfo, ProcessState, rolling
 from ermon.core.timers import (
+    AzureOutdated,
     AzureTablesOutdated,
     AzureTablesOverdue,
     OwnershipAges,
@@ -168,7 +171,7 @@ class NetworkFacts:
         self.processes = {process: ProcessState() for process in config.processes} | {
             connection: ProcessState(is_connection=True) for connection in config.connections
         }
-        self.listening = Listening()
+        self.listening, self.azure_readings = Listening(), AzureReadings(config, now)
         self.sources: dict[str, str] = {}
         """By published list that was tried: what is wrong with it; empty if nothing is."""
         self.ownership = OwnershipReadings(config)
@@ -220,7 +223,8 @@ class NetworkFacts:
 
     def owner_of_timer(self, timer: Timer) -> Owner:
         """Return the processes that must have reported everything up to a timer's time before it may fire."""
-        if isinstance(timer, ProcessSettles | AzureTablesOutdated | AzureTablesOverdue | OwnershipAges):
+        own = ProcessSettles | AzureOutdated | AzureTablesOutdated | AzureTablesOverdue | OwnershipAges
+        if isinstance(timer, own):
             return OWN
         if isinstance(timer, StrangersGone):
             process = self.listener_at(timer.local)
@@ -441,6 +445,12 @@ class NetworkFacts:
 
     def registered(self, source: str) -> Registered | None:
         return self.ownership.registered(source, self.now, self.clock)
+
+    def azure(self, circuit: str) -> AzureSight | None:
+        return self.azure_readings.sight(circuit, self.now, self.wall)
+
+    def named_since(self, circuit: str, prefix: Prefix) -> float:
+        return self.azure_readings.named[circuit, prefix]
 
     def storage_problem(self) -> str | None:
         return self.storage

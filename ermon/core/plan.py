@@ -28,7 +28,9 @@ from ermon.core.maintenance import Cover, Coverage
 from ermon.model.findings import Status
 from ermon.model.inventory import Config
 
-_ERMON_S_OWN = frozenset({"process", "source", "storage", "expectations", "azure-tables", "ownership"})
+_ERMON_S_OWN = frozenset(
+    {"process", "source", "storage", "expectations", "azure", "azure-tables", "ownership"}
+)
 """The kinds of topics that do not come from a feed."""
 _OF_A_FEED = frozenset({"feed", "content", "routes"})
 """The kinds of topics that begin with a feed. The feed is empty in the topics of a link's routes, which come from edge
@@ -85,6 +87,7 @@ class Plan:
             check.severity_of(subject, self.config),
             max(check.raised_after(self.config), subject.raise_after),
             check.cleared_after(self.config),
+            fixed_severity=check.settings(self.config).severity is not None,
         )
 
     # Look-ups ----------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from typing import assert_never
 from ermon.checks.subject import Classifier
 from ermon.checks.topics import (
     STORAGE,
+    azure_topic,
     feed_topic,
     first_dump_topic,
     link_topic,
@@ -29,6 +30,7 @@ from ermon.core.session import Session
 from ermon.core.states import FeedState
 from ermon.core.timers import (
     AskedOver,
+    AzureOutdated,
     AzureTablesOutdated,
     AzureTablesOverdue,
     ChurnEnds,
@@ -54,6 +56,7 @@ from ermon.model.events import (
     AddPathNegotiated,
     AddPathOffered,
     Alive,
+    AzureRead,
     AzureTables,
     ClockChanged,
     ClockStepped,
@@ -149,6 +152,8 @@ class Reactor:
             case OwnershipRead():
                 if facts.ownership.take(event.source, event.reading):
                     self.ownership_changed(event.source)
+            case AzureRead():
+                self._azure_read(event)
             case StorageJudged():
                 facts.storage = event.problem
                 facts.pending.topics.add(STORAGE)
@@ -163,6 +168,20 @@ class Reactor:
                     self.layers.azure_changed(event.link)
             case _:
                 assert_never(event)
+
+    def _azure_read(self, event: AzureRead) -> None:
+        facts, circuit = self.facts, event.circuit
+        if (
+            state := facts.azure_readings.states.get(circuit)
+        ) is not None:  # else a reload has just removed it
+            state.take(event)
+            self.layers.watch(AzureOutdated(circuit), facts.azure_readings.outdated_at(circuit))
+            facts.pending.topics.add(azure_topic(circuit))
+
+    def watch_azure(self) -> None:
+        """Set the timers for when the last reading of each circuit becomes too old, after readings were taken over."""
+        for circuit in self.facts.azure_readings.states:
+            self.layers.watch(AzureOutdated(circuit), self.facts.azure_readings.outdated_at(circuit))
 
     def _opening(self, session: Session, event: AddPathOffered | AddPathNegotiated | HoldTimeZero) -> None:
         """Note what the OPENs of a session say."""
@@ -467,6 +486,8 @@ class Reactor:
                     facts.pending.topics.add(link_topic(link, family))
                 case DrainOverdue(link, family) | RunLearnt(link, family):
                     facts.pending.drains.add((link, family))
+                case AzureOutdated(circuit):
+                    facts.pending.topics.add(azure_topic(circuit))
                 case FirstDumpsEnd(circuit, _):
                     facts.pending.topics.add(first_dump_topic(circuit))
                 case OwnershipAges(source):

@@ -19,6 +19,7 @@ from ermon.checks.subject import Labels
 from ermon.checks.topics import Counted
 from ermon.core.alarm import AlarmState, Phase
 from ermon.core.asked import Asked
+from ermon.core.azure import AzureMemory
 from ermon.core.azure_tables import TablesMemory
 from ermon.core.churn import ChurnTimes
 from ermon.core.drain import DrainMemory, LinkDrain
@@ -159,6 +160,7 @@ class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     """The BMP connections on which statistics have come."""
     sources: dict[str, str] = {}
     ownership: dict[str, Reading] = {}
+    azure: AzureMemory = AzureMemory()
     storage: str | None = None
     azure_tables: tuple[TablesMemory, ...] = ()
     levels: tuple[CountedMemory, ...] = ()
@@ -199,6 +201,7 @@ def take(monitor: Monitor) -> Snapshot:
         with_statistics=tuple(p for p, state in network.processes.items() if state.has_statistics),
         sources=dict(network.sources),
         ownership=dict(network.ownership.readings()),
+        azure=network.azure_readings.memory(),
         storage=network.storage,
         azure_tables=tuple(TablesMemory.of(*each) for each in network.microsoft.links.items()),
         levels=tuple(CountedMemory(counted, memory) for counted, memory in monitor.levels(now).items()),
@@ -340,6 +343,7 @@ def resume(config: Config, snapshot: Snapshot, routes: Mapping[str, Iterable[Rou
     network.listening = snapshot.listening
     network.sources.update(snapshot.sources)
     network.ownership.restore(snapshot.ownership)
+    network.azure_readings.restore(snapshot.azure)
     network.storage = snapshot.storage
     network.microsoft.restore(snapshot.azure_tables)
     for each in snapshot.levels:

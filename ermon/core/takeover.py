@@ -51,6 +51,8 @@ def adopt(new: Reactor, old: Reactor) -> Iterator[None]:
     facts.sources.update(before.sources)
     facts.storage, facts.clock = before.storage, before.clock
     new.restore_ownership(before.ownership.readings())
+    facts.azure_readings.take_over(before.azure_readings)
+    new.watch_azure()
     for key, info in facts.links.items():
         if key in before.links:
             _adopt_link(new, key, info, old)

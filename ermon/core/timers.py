@@ -267,6 +267,12 @@ class AzureTablesOverdue(msgspec.Struct, frozen=True):
     link: LinkKey
 
 
+class AzureOutdated(msgspec.Struct, frozen=True):
+    """The last reading of Azure's view of a circuit is too old to count."""
+
+    circuit: str
+
+
 Timer = (
     FirstDumpsEnd
     | SyncDue
@@ -288,5 +294,6 @@ Timer = (
     | AzureTablesOutdated
     | AzureTablesOverdue
     | OwnershipAges
+    | AzureOutdated
 )
 """All timers of the reactor. The union is closed: a timer without a branch is a type error."""

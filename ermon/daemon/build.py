@@ -22,6 +22,7 @@ from ermon.core.maintenance_book import MaintenanceBook
 from ermon.core.monitor import Monitor
 from ermon.core.runs import RunLog
 from ermon.core.timeline import Timeline
+from ermon.daemon.azure import AzureViews
 from ermon.daemon.changes import PublishedLists, Reloader
 from ermon.daemon.clock import SteadyClock
 from ermon.daemon.driver import Driver, counting, handing_out, keeping_drains, logging, remembering, showing
@@ -235,6 +236,18 @@ class Parts:
         return Registries(self._config, options.config_file.parent, folder, driver=self.driver)
 
     @cached_property
+    def azure(self) -> AzureViews:
+        options = self._options
+        return AzureViews(
+            self._config,
+            self._secrets,
+            options.config_file.parent,
+            None if options.storage is None else options.storage / "azure",
+            driver=self.driver,
+            telemetry=self.telemetry,
+        )
+
+    @cached_property
     def maintenance(self) -> MaintenanceBook:
         book = MaintenanceBook(None if self._store is None else StoredWindows(self._store))
         self.monitor.maintain([booked.window for booked in book.windows()], self._now)
@@ -354,6 +367,7 @@ class Parts:
             stations=self.stations,
             lists=self.lists,
             registries=self.registries,
+            azure=self.azure,
             senders=self.senders,
             recorder=self.recorder,
             telemetry=self.telemetry,
@@ -368,6 +382,7 @@ class Parts:
             stations=self.stations,
             lists=self.lists,
             registries=self.registries,
+            azure=self.azure,
             senders=self.senders,
             systemd=self.systemd,
             reloader=self.reloader,

@@ -19,6 +19,7 @@ from ermon.config.load import ConfigError, load_config
 from ermon.config.secrets import SecretError, Secrets, read_secrets
 from ermon.core.monitor import Parts
 from ermon.core.route_index import Expectations
+from ermon.daemon.azure import AzureViews
 from ermon.daemon.driver import Driver
 from ermon.daemon.logs import log_notes
 from ermon.daemon.registries import Registries
@@ -151,6 +152,7 @@ class Reloader:
         stations: Stations,
         lists: PublishedLists,
         registries: Registries,
+        azure: AzureViews,
         senders: Senders,
         recorder: Recorder,
         telemetry: Telemetry,
@@ -163,6 +165,7 @@ class Reloader:
         self._stations = stations
         self._lists = lists
         self._registries = registries
+        self._azure = azure
         self._senders = senders
         self._recorder = recorder
         self._telemetry = telemetry
@@ -223,6 +226,7 @@ class Reloader:
                 self._telemetry.reconfigure(config)
                 self._senders.reconfigure(config, secrets)
         self._registries.reconfigure(config)
+        self._azure.reconfigure(config, secrets)
         await self._supervisor.reconfigure(config, secrets.md5)
         await self._stations.reconfigure(config, secrets.bmp)
         self._driver.advance(self._driver.clock.now())

@@ -10,17 +10,9 @@ from collections.abc import Iterable, Iterator
 
 from netaddr import AddrFormatError, IPNetwork
 
+from ermon.azure.documents import AzureCircuit, AzurePeering, Ipv6, MicrosoftConfig, RouteFilter, name_in
 from ermon.init.answers import AnswerError, Answers, CircuitAnswers, PoolAnswers, free_name
-from ermon.init.azure_files import (
-    AzureCircuit,
-    AzurePeering,
-    Found,
-    Ipv6,
-    MicrosoftConfig,
-    RouteFilter,
-    name_in,
-    read,
-)
+from ermon.init.azure_files import Found, read
 from ermon.model.communities import slug_of
 from ermon.model.inventory import Peering
 from ermon.model.prefixes import Prefix

@@ -32,6 +32,7 @@ from ermon.checks.sight import source_names
 from ermon.exabgp.box import PARTS
 from ermon.exabgp.decode import RejectReason
 from ermon.exabgp.raw import RawState
+from ermon.model.azure import AzureFailure
 from ermon.model.inventory import Config
 
 DETECTION_BUCKETS_SECONDS = (
@@ -87,6 +88,12 @@ class Telemetry:
             "ermon_source_age_seconds",
             "Seconds since ermon last confirmed that a list is the published one.",
             "source",
+        )
+        self._azure_failures = self._counter(
+            "ermon_azure_failures_total",
+            "Attempts to read Azure's view of a circuit that failed, by what failed.",
+            "circuit",
+            "kind",
         )
         for check in CATALOGUE:
             self._raised.labels(check)
@@ -220,6 +227,8 @@ class Telemetry:
         _keep_series(self._source_ages, set(source_names(config)))
         for source in source_names(config):
             self._source_ages.labels(source).set_function(partial(self._source_age, source))
+        self._in_azure = frozenset(name for name, each in config.circuits.items() if each.azure is not None)
+        _keep_series(self._azure_failures, self._in_azure, AzureFailure)
         for seen in (self._restarts_seen, self._dropped_seen):
             for gone in seen.keys() - processes:
                 del seen[gone]
@@ -271,6 +280,11 @@ class Telemetry:
     def refused(self, port: str, connections: int) -> None:
         """Note connections to the port of a protocol from hosts that are not in the configuration."""
         self._refused.labels(port).inc(connections)
+
+    def azure_failed(self, circuit: str, kind: AzureFailure) -> None:
+        """Count an attempt to read Azure's view of a circuit that failed; a reload may have removed it meanwhile."""
+        if circuit in self._in_azure:
+            self._azure_failures.labels(circuit, kind).inc()
 
     def raised(self, check: str) -> None:
         self._raised.labels(check).inc()

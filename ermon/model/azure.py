@@ -1,12 +1,15 @@
-"""Azure's own view of a circuit: where ermon reads it, and how it logs in there.
+"""Azure's own view of a circuit: where ermon reads it, how it logs in there, and what a reading says.
 
-``config`` fills these in from ``circuits.NAME.azure`` and from the section ``azure``.
+``config`` fills in the first two from ``circuits.NAME.azure`` and from the section ``azure``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Literal
+
+import msgspec
 
 ARM = "arm"
 """The value of ``from`` that means Azure Resource Manager; every other value is a file."""
@@ -64,3 +67,74 @@ class AzureAccess:
     """Host, or host and port, where ermon logs in."""
     ca_file: str | None
     """The authorities that both hosts' certificates must be signed by; ``None``: the system's."""
+
+
+OUTDATED_AFTER = 3
+"""A reading that is older than so many intervals no longer counts."""
+
+
+class AzurePeering(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What Azure says of one family of a peering. Texts are as Azure spells them; empty: Azure says nothing."""
+
+    state: str = ""
+    """Enabled or Disabled."""
+    primary: str = ""
+    """The subnet of the primary link."""
+    secondary: str = ""
+    route_filter: str = ""
+    """The name of its route filter."""
+    prefixes: tuple[str, ...] = ()
+    """The advertised public prefixes, as far as they are prefixes."""
+    prefix_state: str = ""
+    """The state of their validation: Configured if Microsoft has validated them."""
+    not_validated: tuple[tuple[str, str], ...] = ()
+    """Prefixes that have a state of their own which is not Configured, and that state."""
+    customer_asn: int | None = None
+    """The ASN that the prefixes are registered for, if it is not the peer's."""
+
+
+class AzureReading(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What Azure says of a circuit and of the peering that ermon watches on it."""
+
+    circuit_state: str = ""
+    """``circuitProvisioningState``: Enabled on a working circuit."""
+    provider_state: str = ""
+    """``serviceProviderProvisioningState``: Provisioned on a working circuit."""
+    direct: bool = False
+    """The circuit is on a port of ExpressRoute Direct, which no provider provisions."""
+    location: str = ""
+    """The peering location; Azure has none for ExpressRoute Direct."""
+    peering: bool = False
+    """Whether the circuit has the peering."""
+    azure_asn: int | None = None
+    peer_asn: int | None = None
+    vlan: int | None = None
+    ipv4: AzurePeering = AzurePeering()
+    ipv6: AzurePeering | None = None
+    """``None``: the peering has no IPv6."""
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """The advertised public prefixes of both families."""
+        return (*self.ipv4.prefixes, *(() if self.ipv6 is None else self.ipv6.prefixes))
+
+
+class AzureFailure(StrEnum):
+    """Why Azure's view could not be read: a closed set, fit for a metric's label."""
+
+    FILE = "file"
+    """The file is missing, unreadable or too large."""
+    SHAPE = "shape"
+    """What was read is not in the documented shape."""
+    MISSING = "missing"
+    """The circuit is not in it, or Azure knows no such circuit."""
+    LOGIN = "login"
+    """ermon could not log in."""
+    DENIED = "denied"
+    """The role does not allow it."""
+    LIMITED = "limited"
+    """Azure limits requests at present (429)."""
+    UNREACHABLE = "unreachable"
+    """The host cannot be reached, or does not answer in time."""
+    ANSWER = "answer"
+    """The host answered with an error, a redirect or too much."""

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 import msgspec
 
+from ermon.model.azure import AzureReading
 from ermon.model.azure_tables import AzureArp, AzureNeighbor, AzureRoute, AzureTraffic
 from ermon.model.findings import LinkState
 from ermon.model.inventory import LinkKey
@@ -283,6 +284,21 @@ class AzureTables(msgspec.Struct, frozen=True, omit_defaults=True):
     """Why tables could not be read."""
 
 
+class AzureRead(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Azure's own view of a circuit was read, or could not be read."""
+
+    time: float
+    circuit: str
+    taken: float = 0.0
+    """When Azure said so; a file may be older than its reading."""
+    reading: AzureReading | None = None
+    """``None``: it could not be read; the last reading stays until it is too old."""
+    problem: str = ""
+    """Why it could not be read."""
+    listed: tuple[str, ...] = ()
+    """Prefixes that Azure listed as advertised at some time before; only the first event after a start has them."""
+
+
 Event = (
     SessionUp
     | SessionDown
@@ -311,6 +327,7 @@ Event = (
     | RoutesUnreadable
     | StatisticsBegan
     | AzureTables
+    | AzureRead
 )
 
 

@@ -449,6 +449,8 @@ class Config:
     feeds: Mapping[str, Feed]
     policy: Policy
     alertmanager: Alertmanager
+    written_at: float | None = field(default=None, compare=False)
+    """When the file was last written: seconds since the epoch; ``None`` if that is not known."""
     elsewhere: Mapping[str, Feed] = field(default_factory=dict)
     """Feeds of other instances, if each instance watches its region."""
     routers: Mapping[str, frozenset[Address]] = field(default_factory=dict)

@@ -20,7 +20,7 @@ from ermon.bmp.sessions import monitored
 from ermon.core.monitor import Monitor
 from ermon.core.snapshot import resume
 from ermon.exabgp.decode import Decoder, Rejected, RejectReason
-from ermon.model.events import Event, Update
+from ermon.model.events import AzureRead, Event, Update
 from ermon.model.findings import Finding, Transition, transition_order
 from ermon.model.inventory import Config, bmp_connection
 from ermon.model.routes import Route
@@ -240,6 +240,8 @@ class Playback:
         feed = getattr(event, "feed", None)
         if feed is not None and feed not in self._base.feeds:
             raise ValueError(f"there is no feed {feed!r}")
+        if isinstance(event, AzureRead) and event.circuit not in self._base.circuits:
+            raise ValueError(f"there is no circuit {event.circuit!r}")
         return event
 
     def _begin(self, entry: State) -> Begun:

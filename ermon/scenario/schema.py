@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainValidator, Strict, WithJsonSchema
 
-from ermon.config.fields import Boolean, Count, Duration, Line, Network, Several, Timestamp, show
+from ermon.config.azure import Vlan
+from ermon.config.fields import Asn, Boolean, Count, Duration, Line, Network, Several, Timestamp, show
 from ermon.config.shape import Section
 from ermon.model.findings import Status
 from ermon.model.settings import Severity
@@ -216,6 +217,51 @@ class AzureTablesEntry(Section):
     """The tables cannot be read, and why."""
 
 
+class AzurePeeringState(StrEnum):
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+    MISSING = "missing"
+
+
+class AzureEntry(Section):
+    """What Azure says of a circuit otherwise than the configuration does."""
+
+    age: Duration = 0.0
+    """How long ago Azure said it; a file may be older than its reading."""
+    peering: Annotated[AzurePeeringState, Strict(strict=False)] = AzurePeeringState.ENABLED
+    """The peering is enabled, disabled, or missing from the circuit."""
+    circuit_state: Line | None = None
+    """circuitProvisioningState. Default: Enabled."""
+    provider_state: Line | None = None
+    """serviceProviderProvisioningState. Default: Provisioned."""
+    location: Line | None = None
+    """The peering location. Default: the circuit's."""
+    peer_asn: Asn | None = None
+    """Your ASN. Default: customer.asn."""
+    vlan: Vlan | None = None
+    """The VLAN. Default: the circuit's, if it has one."""
+    family: Families | None = None
+    """Only this family has the following. Default: both."""
+    prefixes: Several[Network] | None = None
+    """The advertised public prefixes. Default: those of the circuit's pools."""
+    prefix_state: Line | None = None
+    """The state of their validation. Default: Configured."""
+    customer_asn: Asn | None = None
+    """The ASN that they are registered for. Default: none of its own."""
+    primary: Network | None = None
+    """The subnet of the primary link. Default: that of the first link."""
+    secondary: Network | None = None
+    """The subnet of the secondary link. Default: that of the second link."""
+    route_filter: Line | None = None
+    """The name of the route filter. Default: the circuit's, if it has one."""
+
+
+def _parse_azure(value: object) -> object:
+    if isinstance(value, dict) or value in {"usual", "fails"}:
+        return value
+    raise ValueError(f"must be usual, fails, or what Azure says otherwise, not {show(value)}")
+
+
 class StepEntry(Section):
     """One thing that happens, when, and what must come of it."""
 
@@ -265,6 +311,14 @@ class StepEntry(Section):
     """ermon reads its lists of VRPs, and in your address space they have these; [] for none."""
     route_objects: Several[RouteObjectEntry] | None = None
     """ermon reads its files of route objects, and in your address space they have these; [] for none."""
+    azure: (
+        Annotated[
+            Literal["usual", "fails"] | AzureEntry,
+            BeforeValidator(_parse_azure, json_schema_input_type=Literal["usual", "fails"] | AzureEntry),
+        ]
+        | None
+    ) = None
+    """Azure is read: it says what the configuration does (usual), something else of it, or cannot be read (fails)."""
     storage: Annotated[Storage, Strict(strict=False)] | None = None
     """What must outlive ermon cannot be written (fails), or can be again (works)."""
     accept: AcceptEntry | None = None
@@ -276,7 +330,7 @@ class StepEntry(Section):
     sessions, by their feeds.
     """
     circuit: NameText | None = None
-    """announce, withdraw, session: the circuit of the link."""
+    """announce, withdraw, session: the circuit of the link. azure: the circuit; default: all that are read."""
     link: NameText | None = None
     """announce, withdraw: the link of the route, which gives the next hop (and the path identifier). session: the link."""
     uplink: NameText | None = None
@@ -387,6 +441,7 @@ Verb = Literal[
     "azure_tables",
     "vrps",
     "route_objects",
+    "azure",
     "storage",
     "restart",
     "accept",

@@ -30,10 +30,11 @@ from ermon.model.events import (
 )
 from ermon.model.inventory import Config
 from ermon.scenario.azure import azure_tables
+from ermon.scenario.azure_circuit import azure, azure_again
 from ermon.scenario.fields import Many, RouteItem, Word
 from ermon.scenario.good_day import good_day
 from ermon.scenario.registries import route_objects, vrps
-from ermon.scenario.schema import AcceptEntry, AzureTablesEntry, StepEntry, Storage, Verb
+from ermon.scenario.schema import AcceptEntry, AzureEntry, AzureTablesEntry, StepEntry, Storage, Verb
 from ermon.scenario.sessions import (
     bmp_down,
     bmp_up,
@@ -141,6 +142,7 @@ def restart(stage: Stage, step: StepEntry) -> Iterator[Event]:
     a session is still down.
     """
     del step
+    yield from azure_again(stage)
     feeds = [stage.config.feeds[name] for name in stage.sent]
     connected = [feed for feed in stage.config.feeds.values() if feed.process in stage.connected]
     yield from start_processes(stage, (*feeds, *connected))
@@ -164,7 +166,8 @@ PLAYED: Mapping[str, Callable[[Stage, StepEntry], Iterable[Event]]] = {
         for verb in (
             *(converge, in_sync, up, end_of_rib, down, messages_lost, exabgp_up, exabgp_down),
             *(bmp_up, bmp_down, statistics, session),
-            *(source_rejected, source_accepted, azure_tables, vrps, route_objects, storage, restart, accept),
+            *(source_rejected, source_accepted, azure, azure_tables, vrps, route_objects),
+            *(storage, restart, accept),
         )
     },
 }
@@ -188,6 +191,7 @@ _TAKES: Mapping[str, tuple[str, ...]] = {
     "up": ("add_path", "hold_time"),
     "end_of_rib": ("family",),
     "down": ("reason",),
+    "azure": ("circuit",),
     "bmp_down": ("reason",),
     "session": ("feed", "circuit", "link", "uplink", "family", "reason"),
     "refresh": ("family", "omit"),
@@ -294,12 +298,14 @@ def describe(step: StepEntry, verbs: Sequence[Verb]) -> str:
             value = value.check
         if isinstance(value, AzureTablesEntry):
             value = f"of {value.circuit} {value.link}"
-        if verb in {"vrps", "route_objects"}:
+        elif verb in {"vrps", "route_objects"}:
             value = [f"{each.prefix} AS{each.asn}" for each in value] or "none"
+        elif isinstance(value, AzureEntry):
+            value = ", ".join(sorted(value.model_fields_set))
         parts.append(f"{verb.replace('_', ' ')} {_routes(value) if routes else _names(value)}")
     where = [
         f"of {' and '.join(step.family)}" if step.family else "",
-        f"on {step.circuit} {step.link}" if step.circuit else "",
+        f"on {step.circuit} {step.link or ''}".rstrip() if step.circuit else "",
         f"on {step.uplink}" if step.uplink else "",
         f"on {', '.join(step.feed)}" if step.feed else "",
     ]

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from ermon.config.problems import Complaint, advice
 from ermon.config.yaml import KeyPath
 from ermon.model.communities import MICROSOFT_ASN
-from ermon.model.events import Event, RefreshBegan, RefreshEnded, Update
+from ermon.model.events import AzureRead, Event, RefreshBegan, RefreshEnded, Update
 from ermon.model.inventory import Config, Feed, Link, View
 from ermon.model.prefixes import Address, Prefix
 from ermon.model.routes import Attributes, Route, RouteKey
@@ -54,6 +54,8 @@ class Stage:
         """The BMP connections that are up."""
         self.reported_down: dict[str, str] = {}
         """By feed whose session a router has reported as down by BMP: why, the last time."""
+        self.azure: dict[str, list[AzureRead]] = {}
+        """By circuit: what Azure has said of it."""
         self.unsure = False
         """A step was wrong, so the state is unknown: no complaints about missing sessions or routes."""
 

@@ -7,9 +7,11 @@ No reason contains the query of a URL, which may hold access keys and the client
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import ssl
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -133,8 +135,15 @@ async def download_pieces(
     except ValueError as error:
         raise FetchError("the URL of the list cannot be read") from error
     place = _place(target)
-    try:
+    with in_words(place, limits):
         return await _follow(session, target, limits, headers)
+
+
+@contextlib.contextmanager
+def in_words(place: str, limits: Limits) -> Iterator[None]:
+    """Turn what aiohttp raises inside the block into a ``FetchError``, with a reason that names ``place``."""
+    try:
+        yield
     except aiohttp.ClientConnectorCertificateError as error:
         reason = f"{place}: its certificate is not trusted: {error.certificate_error}"
         raise FetchError(reason) from error
@@ -180,6 +189,20 @@ async def _take(response: aiohttp.ClientResponse, limits: Limits, *, conditional
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind not in _TEXT_TYPES and not kind.endswith(("/json", "+json")):
         raise FetchError(f"{place}: sent {kind[:60]}, not JSON", answered=True)
+    pieces, packed = await _received(response, limits)
+    return Pieces(pieces, packed, validators)
+
+
+async def read_body(response: aiohttp.ClientResponse, limits: Limits) -> bytes:
+    """Return the body of an answer, decompressed; ``FetchError`` if it is too large or damaged."""
+    pieces, packed = await _received(response, limits)
+    body = b"".join(pieces)
+    return await _unpack(str(response.url), body, limits.max_bytes) if packed else body
+
+
+async def _received(response: aiohttp.ClientResponse, limits: Limits) -> tuple[tuple[bytes, ...], bool]:
+    """Return the body of an answer as it came, and whether it is gzip."""
+    place = _place(response.url)
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in {"", "identity", "gzip", "x-gzip"}:
         raise FetchError(f"{place}: sent {encoding[:60]}, which was not requested", answered=True)
@@ -189,7 +212,7 @@ async def _take(response: aiohttp.ClientResponse, limits: Limits, *, conditional
         length += len(chunk)
         if length > limits.max_bytes:
             raise _too_large(place, limits.max_bytes)
-    return Pieces(tuple(pieces), encoding.endswith("gzip"), validators)
+    return tuple(pieces), encoding.endswith("gzip")
 
 
 def _wait_wanted(response: aiohttp.ClientResponse) -> float:

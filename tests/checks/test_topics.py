@@ -63,6 +63,8 @@ NEEDS: Mapping[str, Callable[..., set[Topic]]] = {
         topics.link_topic(link, family),
     },
     "registered": lambda source: {topics.ownership_topic(source)},
+    "azure": lambda circuit: {topics.azure_topic(circuit)},
+    "named_since": lambda circuit, _: {topics.azure_topic(circuit)},
     "storage_problem": lambda: {STORAGE},
     "matching": lambda feed, route_set: {topics.routes_topic(feed, route_set)},
     "feeds_showing": lambda route_set: {topics.routes_topic("", route_set)},

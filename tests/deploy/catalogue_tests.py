@@ -27,6 +27,7 @@ CHANGES = (
         "edge-1: {addresses: [192.0.2.201], platform: frr}",
         "edge-1: {addresses: [192.0.2.201], platform: frr, bmp: {peer: 192.0.2.201, pre_policy: true}}",
     ),
+    ("    # azure: {resource_id", "    azure: {resource_id"),
     ("# group: production", "group: production"),
     ("neighbor: 192.0.2.254}", "neighbor: 192.0.2.254, site: hq}"),
     (
@@ -45,10 +46,6 @@ CHANGES = (
         "\nownership: {vrps: [{from: vrps.json}], route_objects: [{from: irr.txt}]}\ninternet_only:",
     ),
     ("required: [] ", "required: [198.51.100.0/28] "),
-    ("    # azure:  ", "    azure:  "),
-    ("    #   resource_id: /subscriptions", "      resource_id: /subscriptions"),
-    ("    #   from: /var/lib/ermon/azure.json", "      from: /var/lib/ermon/azure.json"),
-    ("    #   tables: /var/lib/ermon/azure", "      tables: /var/lib/ermon/azure"),
     ("churn-high: {enabled: false,", "internet-preferred: {enabled: true}\n  churn-high: {enabled: true,"),
 )
 UNWATCHED = ("edge-2-isp-b:", "dmz-core:", "edge-3-priv-b:")

@@ -27,6 +27,10 @@ ONLY_RELOADED = frozenset({"view-missing"})
 WITHOUT_PREFIXES = frozenset(
     {
         "azure-stale",
+        "azure-drift",
+        "azure-ownership",
+        "azure-peering-disabled",
+        "azure-provisioning",
         "bmp-down",
         "bmp-no-stats",
         "churn-high",

@@ -1,0 +1,272 @@
+"""Keeps Azure's view of the circuits up to date: reads files that are written again, and asks Azure Resource Manager on a schedule.
+
+The last good reading stays until it is too old; an attempt that fails is reported, and ends nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import structlog
+
+from ermon.aio.files import open_file
+from ermon.aio.threads import in_thread
+from ermon.azure.circuit import MAX_BYTES, NoSuchCircuitError, find_circuit, read_circuits, reading_of
+from ermon.azure.client import ArmClient
+from ermon.azure.documents import AzureCircuit, shaped
+from ermon.azure.documents import objects as objects_of
+from ermon.azure.requests import ArmError
+from ermon.azure.store import ReadingFiles, Remembered, followed
+from ermon.model.azure import AzureFailure, AzureReading
+from ermon.model.inventory import Circuit
+from ermon.sources.published import SourceError
+
+LOOK_SECONDS = 60.0
+"""How often a file is looked at, to see whether it was written again."""
+JITTER = 0.1
+"""Requests to Azure are delayed at random by up to this share, so that many ermons do not ask at once."""
+
+_NEVER = float("-inf")
+
+
+class FailedError(Exception):
+    """Azure's view could not be read; the text is the reason."""
+
+    def __init__(self, kind: AzureFailure, reason: str, wait: float = 0.0) -> None:
+        super().__init__(reason)
+        self.kind = kind
+        self.wait = wait
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A reading of one circuit, and when Azure said so, by the wall clock."""
+
+    reading: AzureReading
+    taken: float
+
+
+Read = Callable[[str, Taken, tuple[str, ...]], None]
+"""Called with a circuit, its reading, and, for one of an earlier run, the prefixes that were listed at any time before."""
+Failed = Callable[[str, AzureFailure, str], None]
+"""Called with a circuit, the kind of a failure and its reason, at each attempt that fails."""
+
+
+@dataclass(slots=True, eq=False)
+class _Place:
+    """A file, or one circuit of Azure Resource Manager, with the circuits of the configuration that are read there."""
+
+    location: str
+    """A file; empty for Azure Resource Manager."""
+    circuits: dict[str, Circuit] = field(default_factory=dict)
+    refresh: float = 0.0
+    restored: set[str] = field(default_factory=set)
+    """The circuits whose readings of an earlier run have been looked up."""
+    seen: tuple[float, int, int] | None = None
+    """The time, the size and the number of the file as it was last read."""
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    due: float = _NEVER
+    """When the next attempt is due, by the event loop's clock."""
+    not_before: float = _NEVER
+
+
+class AzureKeeper:
+    """Reads Azure's view of the circuits that a configuration names; ``read`` and ``failed`` are called in the event loop."""
+
+    def __init__(
+        self,
+        base: Path,
+        files: ReadingFiles,
+        *,
+        read: Read,
+        failed: Failed,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """``base`` is the folder for relative file names; ``clock`` is the wall clock, in seconds since the epoch."""
+        self._base = base
+        self._files = files
+        self._read = read
+        self._failed = failed
+        self._clock = clock
+        self._client: ArmClient | None = None
+        self._places: dict[str, _Place] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._kept: dict[str, Remembered] = {}
+        self._log = structlog.get_logger()
+
+    def reconfigure(self, circuits: Iterable[Circuit], client: ArmClient | None) -> None:
+        """Change to these circuits. Files are read again; Azure is not asked before its time."""
+        self._client = client
+        wanted: dict[str, dict[str, Circuit]] = {}
+        for circuit in circuits:
+            if circuit.azure is not None:
+                where = f"arm:{circuit.azure.key}" if circuit.azure.by_arm else circuit.azure.location
+                wanted.setdefault(where, {})[circuit.name] = circuit
+        for gone in self._places.keys() - wanted.keys():
+            del self._places[gone]
+            if (task := self._tasks.pop(gone, None)) is not None:
+                task.cancel()
+        for name, own in wanted.items():
+            by_arm = any(circuit.azure is not None and circuit.azure.by_arm for circuit in own.values())
+            place = self._places.setdefault(name, _Place("" if by_arm else name))
+            new = place.circuits != own
+            place.circuits = own
+            place.refresh = min(
+                circuit.azure.refresh for circuit in own.values() if circuit.azure is not None
+            )
+            place.restored &= own.keys()
+            if new:
+                place.seen, place.due = None, _NEVER
+            place.changed.set()
+            self._start(name)
+
+    async def run(self) -> None:
+        """Keep reading until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                for name in self._places:
+                    self._start(name)
+                await asyncio.get_running_loop().create_future()
+        finally:
+            self._group = None
+            self._tasks.clear()
+
+    def _start(self, name: str) -> None:
+        if self._group is not None and name not in self._tasks:
+            self._tasks[name] = self._group.create_task(self._keep(self._places[name]))
+
+    async def _keep(self, place: _Place) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            place.changed.clear()
+            await self._restore(place)
+            wait = max(place.due, place.not_before) - loop.time()
+            if wait <= 0:
+                await self._refresh(place)
+                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await place.changed.wait()
+
+    async def _refresh(self, place: _Place) -> None:
+        loop = asyncio.get_running_loop()
+        # Before the attempt, so that a reload meanwhile can ask for another one at once.
+        if place.location:
+            place.due = loop.time() + min(LOOK_SECONDS, place.refresh)
+        else:
+            place.due = loop.time() + place.refresh * (1 + JITTER * random.random())  # noqa: S311  # nothing secret about it
+        try:
+            found = await (self._from_file(place) if place.location else self._from_arm(place))
+        except FailedError as error:
+            place.not_before = loop.time() + error.wait
+            for name in place.circuits:
+                self._failed(name, error.kind, str(error))
+        else:
+            for name, one in found.items():
+                await self._take(place, name, one)
+
+    async def _take(self, place: _Place, name: str, one: Taken | FailedError) -> None:
+        circuit = place.circuits.get(name)
+        if circuit is None:
+            return  # a reload has removed it meanwhile
+        if isinstance(one, FailedError):
+            self._failed(name, one.kind, str(one))
+            return
+        before = self._kept.get(name)
+        if before is not None and one.taken <= before.taken:
+            return  # the file that an earlier run has read
+        self._kept[name] = kept = followed(before, one.reading, one.taken)
+        try:
+            await in_thread(partial(self._files.keep, circuit, kept))
+        except OSError as error:
+            self._log.warning("Azure's view cannot be kept over a restart", circuit=name, problem=str(error))
+        if place.circuits.get(name) == circuit:
+            self._read(name, one, ())
+
+    async def _restore(self, place: _Place) -> None:
+        """Go on from the readings of an earlier run."""
+        for name, circuit in list(place.circuits.items()):
+            if name in place.restored:
+                continue
+            place.restored.add(name)
+            kept = await in_thread(partial(self._files.load, circuit))
+            self._kept.pop(name, None)
+            if kept is None:
+                continue
+            self._kept[name] = kept
+            if kept.before is not None:
+                self._read(name, Taken(kept.before, kept.before_taken), kept.listed)
+            self._read(name, Taken(kept.last, kept.taken), kept.listed)
+            if not place.location:
+                left = place.refresh - max(0.0, self._clock() - kept.taken)
+                place.due = asyncio.get_running_loop().time() + min(left, place.refresh)
+
+    # Files -------------------------------------------------------------------------------------------
+
+    async def _from_file(self, place: _Place) -> Mapping[str, Taken | FailedError]:
+        """Return the readings of a file that was written again; nothing if it was not."""
+        try:
+            seen, content = await in_thread(partial(_look, self._base / place.location, place.seen))
+        except OSError as error:
+            place.seen = None
+            reason = f"{place.location} cannot be read: {error.strerror or error}"
+            raise FailedError(AzureFailure.FILE, reason) from error
+        if content is None:
+            return {}
+        place.seen = seen
+        if len(content) > MAX_BYTES:
+            raise FailedError(AzureFailure.FILE, f"{place.location} is larger than {MAX_BYTES} bytes")
+        try:
+            circuits = await in_thread(partial(read_circuits, content))
+        except SourceError as error:
+            raise FailedError(AzureFailure.SHAPE, f"{place.location}: {error}") from error
+        taken = min(seen[0], self._clock())  # a file of the future is of now
+        return {name: _found(place.location, circuits, each, taken) for name, each in place.circuits.items()}
+
+    # Azure Resource Manager --------------------------------------------------------------------------
+
+    async def _from_arm(self, place: _Place) -> Mapping[str, Taken | FailedError]:
+        source = next(iter(place.circuits.values())).azure
+        assert source is not None  # only such circuits are in a place
+        if self._client is None:
+            raise FailedError(AzureFailure.LOGIN, "the configuration does not say how to log in")
+        try:
+            async with self._client.turn(source.resource_id):
+                document = await self._client.get(source.resource_id)
+            circuits = [shaped(where, value, AzureCircuit) for where, value in objects_of("$", document)]
+        except ArmError as error:
+            raise FailedError(error.kind, str(error), error.wait) from error
+        except SourceError as error:
+            raise FailedError(AzureFailure.SHAPE, str(error)) from error
+        taken = self._clock()
+        return {
+            name: _found("Azure's answer", circuits, each, taken) for name, each in place.circuits.items()
+        }
+
+
+def _found(where: str, circuits: list[AzureCircuit], circuit: Circuit, taken: float) -> Taken | FailedError:
+    assert circuit.azure is not None  # only such circuits are in a place
+    try:
+        return Taken(reading_of(find_circuit(circuits, circuit.azure.resource_id), circuit.peering), taken)
+    except NoSuchCircuitError as error:
+        return FailedError(AzureFailure.MISSING, f"{where}: {error}")
+    except SourceError as error:
+        return FailedError(AzureFailure.SHAPE, f"{where}: {error}")
+
+
+def _look(path: Path, seen: tuple[float, int, int] | None) -> tuple[tuple[float, int, int], bytes | None]:
+    """Return the state of a file, and its content if it is not the one that was seen."""
+    with open_file(path) as file:
+        status = os.fstat(file.fileno())
+        now = (status.st_mtime, status.st_size, status.st_ino)
+        return now, None if now == seen else file.read(MAX_BYTES + 1)
