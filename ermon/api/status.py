@@ -212,6 +212,19 @@ class CircuitState(msgspec.Struct, frozen=True, kw_only=True):
     """The worst of its links."""
 
 
+class AzureDoc(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Azure's own view of a circuit."""
+
+    says: str = ""
+    """What the last reading says of the circuit and its peering, in a few words; empty if there is none yet."""
+    read_at: Time | None = None
+    """When Azure said so."""
+    current: bool = False
+    """Whether that is young enough for the checks: no older than three intervals."""
+    problem: str = ""
+    """Why the latest attempt to read it failed."""
+
+
 class CircuitDoc(msgspec.Struct, frozen=True, kw_only=True):
     """One circuit. ``state``, ``links_up``, ``links_unknown``, ``shown`` and ``overall`` are those of ``CircuitState``."""
 
@@ -224,6 +237,8 @@ class CircuitDoc(msgspec.Struct, frozen=True, kw_only=True):
     shown: Mapping[Family, ShownWord] = {}
     links: Mapping[str, LinkDoc]
     overall: ShownWord
+    azure: AzureDoc | msgspec.UnsetType = msgspec.UNSET
+    """There only if the configuration says where Azure's view is read."""
 
 
 class PlaceDoc(msgspec.Struct, frozen=True, kw_only=True):

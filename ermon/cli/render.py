@@ -23,12 +23,38 @@ from ermon.model.prefixes import Family
 def add_render(commands: Commands) -> None:
     parser = commands.add_parser(
         "render",
-        help="generate configuration for routers, systemd, ExaBGP and Prometheus",
-        description="Prints generated configuration for routers, systemd, ExaBGP and Prometheus.",
+        help="generate configuration for routers, systemd, ExaBGP, Prometheus and Azure",
+        description="Prints generated configuration for routers, systemd, ExaBGP, Prometheus and Azure.",
     )
     what = parser.add_subparsers(title="what", metavar="WHAT", required=True)
-    for add in (_add_exabgp, _add_systemd, _add_router, add_rules, add_probes):
+    for add in (_add_exabgp, _add_systemd, _add_router, add_rules, add_probes, _add_azure_role):
         add(what)
+
+
+# Azure ---------------------------------------------------------------------------------------------------
+
+
+def _add_azure_role(what: Commands) -> None:
+    parser = what.add_parser(
+        "azure-role",
+        help="the custom role with the least rights that ermon needs in Azure",
+        description="Prints the custom role with the least rights that ermon needs to read the circuits of the configuration, for "
+        "`az role definition create --role-definition`.",
+    )
+    add_config_file(parser, "the configuration", Path("ermon.yml"))
+    parser.set_defaults(run=_azure_role)
+
+
+def _azure_role(options: argparse.Namespace) -> int:
+    from ermon.azure.role import role
+    from ermon.config.load import load_config
+
+    config = load_config(options.config_file).config
+    found = [circuit.azure.resource_id for circuit in config.circuits.values() if circuit.azure is not None]
+    if not found:
+        raise RefusedError("no circuit has azure: {resource_id: …}, so ermon reads nothing in Azure")
+    print(role(found), end="")
+    return FINE
 
 
 # ExaBGP --------------------------------------------------------------------------------------------------

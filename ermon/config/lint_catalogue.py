@@ -233,12 +233,28 @@ _WARNINGS = (
         ),
     ),
     (
+        "azure-unreadable",
+        "Azure's view of a circuit cannot be read",
+        (
+            "The file does not exist, is not what `az network express-route list -o json` prints, or lacks the circuit. Until it can "
+            "be read, the checks of Azure's view are unknown."
+        ),
+    ),
+    (
         "no-effect",
         "A key without an effect",
         "The key has no effect here; the message says why.",
     ),
 )
 _NOTES = (
+    (
+        "azure-older",
+        "Azure's view is older than the configuration",
+        (
+            "The file was written before the configuration, and does not list the prefixes of a pool. Azure may list them by now, so "
+            "azure-prefix-unlisted waits for two readings that are younger."
+        ),
+    ),
     (
         "view-missing",
         "No feed shows what some checks need",

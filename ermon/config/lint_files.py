@@ -9,14 +9,16 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from ermon.azure.circuit import find_circuit, read_circuits, reading_of
 from ermon.config.lint_mistakes import Lint
 from ermon.config.secrets import named_files, places_of
 from ermon.exabgp.addresses import try_to_listen
 from ermon.exabgp.reasons import cannot_listen
-from ermon.model.inventory import Config
+from ermon.model.inventory import Config, Peering
+from ermon.model.prefixes import PrefixSet, parse_prefix
 from ermon.model.source_key import SourceKey, is_url
 from ermon.sources.published import SourceError
-from ermon.sources.reading import load_file
+from ermon.sources.reading import load_file, read_file
 
 
 def lint_files(config: Config, folder: Path) -> Iterator[Lint]:
@@ -31,12 +33,44 @@ def lint_files(config: Config, folder: Path) -> Iterator[Lint]:
             except SourceError as error:
                 place = ("circuits", circuit.name, "receive", "sources", at)
                 yield Lint("source-unreadable", place, str(error))
+    yield from lint_azure(config, folder)
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")
     for path, file in named_files(config):
         places = places_of(file, folder, credentials)
         if not any(place.is_file() for place in places):
             where = " or in ".join(str(place.parent) for place in places)
             yield Lint("key-file-missing", path, f"there is no file {Path(file).name} in {where}")
+
+
+def lint_azure(config: Config, folder: Path) -> Iterator[Lint]:
+    """Yield lints about files with Azure's view of circuits, and about pools that they cannot know yet."""
+    for circuit in config.circuits.values():
+        source, place = circuit.azure, ("circuits", circuit.name, "azure", "from")
+        if source is None or source.by_arm:
+            continue
+        file = folder / source.location
+        try:
+            found = find_circuit(read_circuits(read_file(source.location, folder)), source.resource_id)
+            reading, taken = reading_of(found, circuit.peering), file.stat().st_mtime
+        except (SourceError, OSError) as error:
+            yield Lint("azure-unreadable", place, str(error))
+            continue
+        if (
+            config.written_at is None
+            or taken >= config.written_at
+            or circuit.peering is not Peering.MICROSOFT
+        ):
+            continue
+        listed = PrefixSet(map(parse_prefix, reading.prefixes))
+        for pool in config.pools.values():
+            unknown = [p for p in pool.prefixes if p.family in circuit.families and not listed.covers(p)]
+            if circuit.name in pool.circuits and unknown:
+                yield Lint(
+                    "azure-older",
+                    place,
+                    f"{file} is older than this configuration and does not list {unknown[0]} of pool {pool.name}: "
+                    "azure-prefix-unlisted judges the pool once two readings are younger",
+                )
 
 
 def lint_machine(config: Config) -> Iterator[Lint]:

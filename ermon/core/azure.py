@@ -108,6 +108,22 @@ class AzureReadings:
         return AzureSight(state.last, state.taken, when, state.before, state.before_taken, listed)
 
 
+def in_words(reading: AzureReading) -> str:
+    """Say what a reading says of a circuit and its peering."""
+    said = [f"circuit {reading.circuit_state or 'unknown'}"]
+    if reading.provider_state and not reading.direct:
+        said.append(f"provider {reading.provider_state}")
+    if not reading.peering:
+        return ", ".join([*said, "no such peering"])
+    for name, peering in (("IPv4", reading.ipv4), ("IPv6", reading.ipv6)):
+        if peering is not None and (peering.state or peering.prefixes):
+            listed = (
+                f" with {len(peering.prefixes)} prefixes {peering.prefix_state}" if peering.prefixes else ""
+            )
+            said.append(f"{name} {peering.state or 'enabled'}{listed}")
+    return ", ".join(said)
+
+
 class AzureMemory(msgspec.Struct, frozen=True, omit_defaults=True):
     """``AzureReadings`` as a value. A file format."""
 

@@ -17,6 +17,7 @@ import msgspec
 from ermon.api.answers import by_severity
 from ermon.api.status import (
     Answer,
+    AzureDoc,
     BmpDoc,
     CircuitDoc,
     CircuitState,
@@ -39,6 +40,7 @@ from ermon.checks.edge_table import SERVICE, TAGGED, brings_routes, community_te
 from ermon.checks.facts import link_down, link_in_doubt
 from ermon.checks.mirror import MirroredLink, prefix_limit
 from ermon.checks.topics import RouteSet
+from ermon.core.azure import in_words
 from ermon.core.blindness import groups
 from ermon.core.facts import FILTERED_VIEWS, NetworkFacts
 from ermon.core.headline import Seen, headline_of
@@ -265,6 +267,19 @@ def circuit_status(monitor: Monitor, name: str) -> CircuitDoc:
         shown=now.shown,
         links=links,
         overall=now.overall,
+        azure=msgspec.UNSET if circuit.azure is None else _azure(monitor.network, name),
+    )
+
+
+def _azure(facts: NetworkFacts, circuit: str) -> AzureDoc:
+    state = facts.azure_readings.states[circuit]
+    if state.last is None:
+        return AzureDoc(problem=state.problem)
+    return AzureDoc(
+        says=in_words(state.last),
+        read_at=rfc3339(facts.wall(state.taken)),
+        current=facts.azure(circuit) is not None,
+        problem=state.problem,
     )
 
 

@@ -35,6 +35,8 @@ class AzureViews:
     ) -> None:
         self._driver = driver
         self._telemetry = telemetry
+        self._taken: dict[str, float] = {}
+        """By circuit: when the last reading was taken, by the wall clock."""
         self._problems: dict[str, str] = {}
         """By circuit: the last reported reason."""
         self._log = structlog.get_logger()
@@ -51,10 +53,18 @@ class AzureViews:
         self.client = (
             None if config.azure is None else ArmClient(config.azure, secrets.azure, secrets.azure_tls)
         )
+        for gone in self._taken.keys() - config.circuits.keys():
+            del self._taken[gone]
         self._keeper.reconfigure(config.circuits.values(), self.client)
+
+    def age(self, circuit: str) -> float | None:
+        """Return the age of the last reading of a circuit in seconds; ``None`` if there is none."""
+        taken = self._taken.get(circuit)
+        return None if taken is None else max(0.0, self._driver.wall() - taken)
 
     def _read(self, circuit: str, found: Taken, listed: tuple[str, ...]) -> None:
         now = self._driver.clock.now()
+        self._taken[circuit] = found.taken
         age = max(0.0, self._driver.wall() - found.taken)
         if self._problems.pop(circuit, None) is not None:
             self._log.info("Azure's view is read again", circuit=circuit)

@@ -271,11 +271,16 @@ class Parts:
 
     @cached_property
     def telemetry(self) -> Telemetry:
-        return Telemetry(self._config, source_age=self._age_of, clock=self._clock.now)
+        return Telemetry(
+            self._config, source_age=self._age_of, clock=self._clock.now, azure_age=self._azure_age_of
+        )
 
     def _age_of(self, published: str) -> float | None:
         age = self.lists.age(published)
         return self.registries.age(published) if age is None else age
+
+    def _azure_age_of(self, circuit: str) -> float | None:
+        return self.azure.age(circuit)
 
     @cached_property
     def timeline(self) -> Timeline:

@@ -49,8 +49,10 @@ class Telemetry:
         config: Config,
         source_age: Callable[[str], float | None] = lambda _: None,
         clock: Callable[[], float] = time.time,
+        azure_age: Callable[[str], float | None] = lambda _: None,
     ) -> None:
-        """``source_age`` returns the age in seconds of a published list by its name, ``None`` without a list. ``clock`` is
+        """``source_age`` returns the age in seconds of a published list by its name, ``None`` without a list;
+        ``azure_age`` that of the last reading of Azure's view of a circuit. ``clock`` is
         the clock of the messages' time stamps.
         """
         # `_created` series double the number of series, and Prometheus does not need them.
@@ -69,6 +71,7 @@ class Telemetry:
             "receiver",
         )
         self._age_of = source_age
+        self._azure_age_of = azure_age
         self._clock = clock
         self._clock_steps = Counter(
             "ermon_clock_steps_total",
@@ -88,6 +91,11 @@ class Telemetry:
             "ermon_source_age_seconds",
             "Seconds since ermon last confirmed that a list is the published one.",
             "source",
+        )
+        self._azure_ages = self._gauge(
+            "ermon_azure_age_seconds",
+            "Age of the last reading of Azure's view of a circuit; NaN if there is none.",
+            "circuit",
         )
         self._azure_failures = self._counter(
             "ermon_azure_failures_total",
@@ -229,6 +237,9 @@ class Telemetry:
             self._source_ages.labels(source).set_function(partial(self._source_age, source))
         self._in_azure = frozenset(name for name, each in config.circuits.items() if each.azure is not None)
         _keep_series(self._azure_failures, self._in_azure, AzureFailure)
+        _keep_series(self._azure_ages, self._in_azure)
+        for circuit in self._in_azure:
+            self._azure_ages.labels(circuit).set_function(partial(self._azure_age, circuit))
         for seen in (self._restarts_seen, self._dropped_seen):
             for gone in seen.keys() - processes:
                 del seen[gone]
@@ -237,6 +248,10 @@ class Telemetry:
 
     def _source_age(self, source: str) -> float:
         age = self._age_of(source)
+        return float("nan") if age is None else age
+
+    def _azure_age(self, circuit: str) -> float:
+        age = self._azure_age_of(circuit)
         return float("nan") if age is None else age
 
     def reloaded(self, *, successful: bool) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
+from msgspec import UNSET
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from ermon.api.status import (
     Answer,
+    AzureDoc,
     CircuitDoc,
     LinkDoc,
     PlaceDoc,
@@ -80,6 +82,8 @@ def _circuit(
         for row in _rows(link_name, link, now, columns):
             table.add_row(*row)
     parts: list[RenderableType] = [head, indented(table, 2)]
+    if circuit.azure is not UNSET:
+        parts.append(indented(_azure(circuit.azure, now), 2))
     for link_name, link in circuit.links.items():
         parts += [indented(line, 2) for line in _sessions(link_name, link, now)]
         if link.service_routes or link.services:
@@ -162,6 +166,18 @@ def _sessions(name: str, link: LinkDoc, now: datetime) -> Iterator[Text]:
         since = "" if session.since is None else f" since {clock(instant(session.since), now)}"
         down = "" if session.state == Shown.UP else " down"
         yield text(f"▲ {name} {family_name(family)} session{down}{since}: {session.reason}", style("down"))
+
+
+def _azure(azure: AzureDoc, now: datetime) -> Text:
+    """Say what Azure says of a circuit, and how old that is."""
+    if azure.read_at is None:
+        line = text(f"Azure: {azure.problem or 'not read yet'}", "unknown" if azure.problem else "dim")
+    else:
+        age = duration(now - instant(azure.read_at))
+        line = text(f"Azure, {age} ago: {azure.says}", "dim" if azure.current else "unknown")
+        if azure.problem:
+            line.append_text(text(f"; since then: {azure.problem}", "unknown"))
+    return line
 
 
 def _services(name: str, link: LinkDoc) -> Text:

@@ -27,13 +27,22 @@ function build(circuit, previous, open) {
   const difference = previous?.querySelector(".difference") ?? el("div", { class: "difference" });
   // A closed circuit costs nothing: it is neither built nor requested.
   const fill = () => {
-    figures.replaceChildren(...(circuit.phone ? stacked(circuit) : [table(`Links of circuit ${circuit.name}`, ...rowsOf(circuit))]));
+    figures.replaceChildren(...(circuit.phone ? stacked(circuit) : [table(`Links of circuit ${circuit.name}`, ...rowsOf(circuit))]), ...azure(circuit.azure));
     keepDifference(circuit, difference);
   };
   const toggled = (event) => { if (event.target.open && figures.childElementCount === 0) fill(); };
   const details = el("details", { class: "circuit", id: `circuit/${circuit.name}`, ontoggle: toggled, open }, summary(circuit), figures, difference);
   if (open) fill();
   return details;
+}
+
+/** Returns what Azure says of the circuit, and how old that is. */
+function azure(found) {
+  if (found === undefined) return [];
+  const problem = found.problem ? [" ", el("span", { class: "unknown" }, `◆ ${found.problem}`)] : [];
+  if (found.read_at === undefined) return [el("p", { class: "quiet" }, found.problem ? "Azure cannot be read." : "Azure has not been read yet.", problem)];
+  const age = [el("time", { class: "age", datetime: found.read_at }), " ago, at ", at(found.read_at)];
+  return [el("p", { class: found.current ? "quiet" : "unknown" }, `Azure says: ${found.says}. Read `, age, found.current ? "." : ": too old to count.", problem)];
 }
 
 function summary(circuit) {
