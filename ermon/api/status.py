@@ -237,8 +237,8 @@ class CircuitDoc(msgspec.Struct, frozen=True, kw_only=True):
     shown: Mapping[Family, ShownWord] = {}
     links: Mapping[str, LinkDoc]
     overall: ShownWord
-    azure: AzureDoc | msgspec.UnsetType = msgspec.UNSET
-    """There only if the configuration says where Azure's view is read."""
+    azure: AzureDoc | None = None
+    """``null`` if the configuration does not say where Azure's view is read."""
 
 
 class PlaceDoc(msgspec.Struct, frozen=True, kw_only=True):

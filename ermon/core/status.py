@@ -267,7 +267,7 @@ def circuit_status(monitor: Monitor, name: str) -> CircuitDoc:
         shown=now.shown,
         links=links,
         overall=now.overall,
-        azure=msgspec.UNSET if circuit.azure is None else _azure(monitor.network, name),
+        azure=None if circuit.azure is None else _azure(monitor.network, name),
     )
 
 

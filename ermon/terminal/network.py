@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from msgspec import UNSET
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -82,7 +81,7 @@ def _circuit(
         for row in _rows(link_name, link, now, columns):
             table.add_row(*row)
     parts: list[RenderableType] = [head, indented(table, 2)]
-    if circuit.azure is not UNSET:
+    if circuit.azure is not None:
         parts.append(indented(_azure(circuit.azure, now), 2))
     for link_name, link in circuit.links.items():
         parts += [indented(line, 2) for line in _sessions(link_name, link, now)]

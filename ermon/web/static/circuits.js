@@ -38,7 +38,7 @@ function build(circuit, previous, open) {
 
 /** Returns what Azure says of the circuit, and how old that is. */
 function azure(found) {
-  if (found === undefined) return [];
+  if (!found) return [];
   const problem = found.problem ? [" ", el("span", { class: "unknown" }, `◆ ${found.problem}`)] : [];
   if (found.read_at === undefined) return [el("p", { class: "quiet" }, found.problem ? "Azure cannot be read." : "Azure has not been read yet.", problem)];
   const age = [el("time", { class: "age", datetime: found.read_at }), " ago, at ", at(found.read_at)];
