@@ -294,6 +294,8 @@ class Oracle:
         for event in self.azure_said:
             if (source := self.config.circuits[event.circuit].azure) is not None:
                 yield event.taken + 3 * source.refresh
+                yield max(event.time, event.taken) + max(3600.0, 3 * source.refresh)
+                yield event.taken + max(3600.0, 3 * source.refresh)
 
     def _first_dump_deadlines(self) -> Iterator[float]:
         for circuit in self.config.circuits.values():

@@ -666,6 +666,23 @@ class FactsFromScratch:
             PrefixSet(listed),
         )
 
+    def _said(self, circuit: str) -> list[AzureRead]:
+        return [event for event in self._oracle.azure_said if event.circuit == circuit]
+
+    def azure_reading_overdue(self, circuit: str) -> bool | None:
+        said, source = self._said(circuit), self._config.circuits[circuit].azure
+        assert source is not None
+        taken = [min(event.taken, event.time) for event in said if event.reading]
+        if said and self.now >= max([said[0].time, *taken]) + max(3600.0, 3 * source.refresh):
+            return True
+        return False if taken else None
+
+    def azure_reading_problem(self, circuit: str) -> str:
+        said = self._said(circuit)
+        taken = [min(event.taken, event.time) for event in said if event.reading]
+        read = utc_text(max(taken) + self._oracle.clock_offset) if taken else "never"
+        return f"last read: {read}" + (f"; {said[-1].problem}" if said[-1].problem else "")
+
     def named_since(self, circuit: str, prefix: Prefix) -> float:
         """Since when the pools of each configuration have had it without a break."""
         since = self.now

@@ -497,6 +497,39 @@ class ProbeGroupDoc(msgspec.Struct, frozen=True, kw_only=True):
     """``ms_service``, ``geo`` and, if it has a name, ``group``: the labels of ermon's own series."""
 
 
+class AzureRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """Whose tables Azure is asked for out of turn."""
+
+    circuit: str | None = None
+    """``null``: every circuit whose tables are read."""
+
+
+class AzureLinkDoc(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of Microsoft's edge router at the far end of a link."""
+
+    read_at: float | None
+    """When Azure was asked for what was read last: seconds since the epoch; ``null``: nothing was read."""
+    problem: str
+    """Why the last attempt failed; empty if it did not."""
+    said: Mapping[Family, str]
+    """By family: what the edge router says of its session and of ARP, in words; empty: nothing that is recent."""
+    bytes_in: int | None
+    """Octets that came from the link, counted by the edge router; ``null``: not read."""
+    bytes_out: int | None
+    """Octets that went over the link."""
+
+
+class AzureTablesDoc(msgspec.Struct, frozen=True, kw_only=True):
+    """The tables of Microsoft's edge routers for one circuit."""
+
+    circuit: str
+    reading: bool
+    """Whether they are being read now."""
+    seconds: float | None
+    """Of a request: in how many seconds they will be read; 0: now. ``null``: they were not requested."""
+    links: Mapping[str, AzureLinkDoc]
+
+
 class CallerDoc(msgspec.Struct, frozen=True, kw_only=True):
     """The caller."""
 

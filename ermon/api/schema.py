@@ -17,6 +17,8 @@ from ermon.api import answers, status
 from ermon.api.answers import (
     AcceptedDoc,
     AcceptRequest,
+    AzureRequest,
+    AzureTablesDoc,
     CallerDoc,
     CheckDoc,
     CheckGuideDoc,
@@ -84,6 +86,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("POST", "/api/v1/maintenance/preview", CoveredDoc, WindowRequest),
     Endpoint("DELETE", "/api/v1/maintenance/{id}", WindowDoc),
     Endpoint("POST", "/api/v1/accept", tuple[AcceptedDoc, ...], AcceptRequest),
+    Endpoint("GET", "/api/v1/azure", tuple[AzureTablesDoc, ...]),
+    Endpoint("POST", "/api/v1/azure", tuple[AzureTablesDoc, ...], AzureRequest),
     Endpoint("GET", "/api/v1/probes", tuple[ProbeGroupDoc, ...], bare=True),
     Endpoint("GET", "/api/v1/caller", CallerDoc),
     Endpoint("GET", "/api/v1/schema", Mapping[str, Any]),
@@ -136,7 +140,7 @@ def _described(schema: dict[str, Any], struct: type[msgspec.Struct]) -> dict[str
     for field, key in keys.items():
         if field in texts:
             schema["properties"][key] = {**schema["properties"][key], "description": texts[field]}
-    if struct.__struct_config__.omit_defaults or struct in {WindowRequest, AcceptRequest}:
+    if struct.__struct_config__.omit_defaults or struct in {WindowRequest, AcceptRequest, AzureRequest}:
         return schema
     for described in schema["properties"].values():
         described.pop("default", None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from heapq import nsmallest
 from typing import Any
@@ -22,7 +22,7 @@ from ermon.checks.subject import (
     link_labels,
     violated,
 )
-from ermon.checks.topics import RouteSet, azure_tables_topic, link_topic
+from ermon.checks.topics import RouteSet, azure_tables_topic, azure_topic, link_topic
 from ermon.model.inventory import Config, Link, LinkKey, Peering, Pool, View
 from ermon.model.prefixes import Family, Prefix
 from ermon.model.settings import Severity
@@ -156,24 +156,33 @@ AZURE_DISAGREES = Check(
 # azure-stale -----------------------------------------------------------------------------------------
 
 
-def source_of(link: LinkKey) -> str:
-    """Return the label of the tables of a link."""
-    return f"azure-tables {'/'.join(link)}"
-
-
 def azure_stale(config: Config) -> Iterator[Subject]:
+    """A circuit's states and prefixes, and the tables of each of its links, are sources of their own."""
+    for circuit in config.circuits.values():
+        if circuit.azure is not None:
+            labels = (("source", f"azure-circuit {circuit.name}"),)
+            topics = frozenset({azure_topic(circuit.name)})
+            yield Subject("azure-stale", labels, topics, partial(_circuit_stale, circuit.name))
     for link in config.links:
         if has_tables(config, link):
-            labels = (("source", source_of(link.key)),)
+            labels = (("source", f"azure-tables {'/'.join(link.key)}"),)
             topics = frozenset({azure_tables_topic(link.key)})
-            yield Subject("azure-stale", labels, topics, partial(_azure_stale, link.key))
+            yield Subject("azure-stale", labels, topics, partial(_tables_stale, link.key))
 
 
-def _azure_stale(link: LinkKey, facts: Facts) -> Verdict:
-    overdue = facts.azure_overdue(link)
+def _circuit_stale(circuit: str, facts: Facts) -> Verdict:
+    overdue = facts.azure_reading_overdue(circuit)
+    return _stale(overdue, partial(facts.azure_reading_problem, circuit))
+
+
+def _tables_stale(link: LinkKey, facts: Facts) -> Verdict:
+    return _stale(facts.azure_overdue(link), partial(facts.azure_problem, link))
+
+
+def _stale(overdue: bool | None, problem: Callable[[], str]) -> Verdict:
     if overdue is None:
         return UNKNOWN
-    return violated(Evidence(details={"problem": facts.azure_problem(link)})) if overdue else OK
+    return violated(Evidence(details={"problem": problem()})) if overdue else OK
 
 
 AZURE_STALE = Check(

@@ -268,6 +268,14 @@ class Facts(Protocol):
         """Return the rows of Microsoft's table for those of ``only_microsoft``, as they came."""
         ...
 
+    def azure_reading_overdue(self, circuit: str) -> bool | None:
+        """Return whether Azure's view of a circuit could not be read for too long; ``None`` if it was not read yet."""
+        ...
+
+    def azure_reading_problem(self, circuit: str) -> str:
+        """Return when Azure's view of a circuit was read last, and why it could not be read since."""
+        ...
+
     def azure_overdue(self, link: LinkKey) -> bool | None:
         """Return whether the tables of Microsoft's edge router could not be read for too long; ``None`` if they were not read yet."""
         ...

@@ -125,6 +125,11 @@ def add_verify(commands: Commands) -> None:
     parser.add_argument("--circuit", metavar="C", help="only this circuit (default: every circuit)")
     parser.add_argument("--json", action="store_true", help="print the report as JSON, to keep it")
     parser.add_argument("--before", type=Path, metavar="FILE", help="compare with an earlier --json report")
+    parser.add_argument(
+        "--azure",
+        action="store_true",
+        help="let the daemon read the tables of Microsoft's edge routers first, which takes minutes; it needs the right to make changes",
+    )
     add_target(parser)
     parser.set_defaults(command=_verify)
 
@@ -137,6 +142,7 @@ def _verify(options: argparse.Namespace) -> int:
         options.circuit,
         json=options.json,
         before=options.before,
+        azure=options.azure,
         out=sys.stdout,
         err=sys.stderr,
     )

@@ -31,10 +31,13 @@ class AzureState(msgspec.Struct, omit_defaults=True):
     """The prefixes that readings before the last one listed as advertised."""
     problem: str = ""
     """Why the latest attempt to read it failed; empty if it did not."""
+    since: float | None = None
+    """When the first attempt was made; ``None`` before it."""
 
     def take(self, event: AzureRead) -> None:
         """Take in a reading, or that there was none. A reading that is not younger than the last one is the same again."""
         self.problem = event.problem
+        self.since = event.time if self.since is None else self.since
         self._list(event.listed)
         taken = min(event.taken, event.time)
         if event.reading is None or (self.last is not None and taken <= self.taken):
@@ -51,6 +54,19 @@ class AzureState(msgspec.Struct, omit_defaults=True):
         """Return the time from which on the last reading no longer counts; ``refresh`` is in seconds."""
         return round(self.taken + OUTDATED_AFTER * refresh, 6)
 
+    def overdue_at(self, refresh: float) -> float | None:
+        """Return from when on it is reported that there was no reading; ``None`` before the first attempt.
+
+        A reading of an earlier run is old if ermon was not running for long: that is no reason to report it at once.
+        """
+        if self.since is None:
+            return None
+        last = self.since if self.last is None else max(self.since, self.taken)
+        return round(last + max(OVERDUE_SECONDS, OUTDATED_AFTER * refresh), 6)
+
+
+OVERDUE_SECONDS = 3600.0
+"""Without a reading for so long, or for ``OUTDATED_AFTER`` intervals if that is longer, Azure's view is stale."""
 
 Named = dict[tuple[str, Prefix], float]
 """By circuit and prefix of a pool: since when the configuration names it."""
@@ -96,6 +112,24 @@ class AzureReadings:
         """Return when the last reading of a circuit no longer counts; ``None`` if there is none."""
         source, state = self._asked[circuit].azure, self.states[circuit]
         return None if source is None or state.last is None else state.outdated_at(source.refresh)
+
+    def overdue_at(self, circuit: str) -> float | None:
+        """Return from when on a circuit without another reading is reported; ``None`` before the first attempt."""
+        source = self._asked[circuit].azure
+        return None if source is None else self.states[circuit].overdue_at(source.refresh)
+
+    def overdue(self, circuit: str, now: float) -> bool | None:
+        """Return whether there was no reading of a circuit for too long; ``None`` if there was none yet."""
+        at = self.overdue_at(circuit)
+        if at is not None and now >= at:
+            return True
+        return None if self.states[circuit].last is None else False
+
+    def problem(self, circuit: str, wall: Callable[[float], float]) -> str:
+        """Return when a circuit was read last, and why it could not be read since."""
+        state = self.states[circuit]
+        read = "never" if state.last is None else utc_text(wall(state.taken))
+        return f"last read: {read}" + (f"; {state.problem}" if state.problem else "")
 
     def sight(self, circuit: str, now: float, wall: Callable[[float], float]) -> AzureSight | None:
         """Return what Azure says of a circuit, unless it is too old; ``wall`` converts a time to the wall clock."""

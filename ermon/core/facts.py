@@ -49,6 +49,7 @@ from ermon.core.sides import SIDES, edge_tables
 from ermon.core.states import Awaited, CircuitSight, FeedState, LinkInfo, ProcessState, rolling
 from ermon.core.timers import (
     AzureOutdated,
+    AzureOverdue,
     AzureTablesOutdated,
     AzureTablesOverdue,
     OwnershipAges,
@@ -223,7 +224,14 @@ class NetworkFacts:
 
     def owner_of_timer(self, timer: Timer) -> Owner:
         """Return the processes that must have reported everything up to a timer's time before it may fire."""
-        own = ProcessSettles | AzureOutdated | AzureTablesOutdated | AzureTablesOverdue | OwnershipAges
+        own = (
+            ProcessSettles
+            | AzureOutdated
+            | AzureOverdue
+            | AzureTablesOutdated
+            | AzureTablesOverdue
+            | OwnershipAges
+        )
         if isinstance(timer, own):
             return OWN
         if isinstance(timer, StrangersGone):
@@ -448,6 +456,12 @@ class NetworkFacts:
 
     def azure(self, circuit: str) -> AzureSight | None:
         return self.azure_readings.sight(circuit, self.now, self.wall)
+
+    def azure_reading_overdue(self, circuit: str) -> bool | None:
+        return self.azure_readings.overdue(circuit, self.now)
+
+    def azure_reading_problem(self, circuit: str) -> str:
+        return self.azure_readings.problem(circuit, self.wall)
 
     def named_since(self, circuit: str, prefix: Prefix) -> float:
         return self.azure_readings.named[circuit, prefix]

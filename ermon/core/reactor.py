@@ -31,6 +31,7 @@ from ermon.core.states import FeedState
 from ermon.core.timers import (
     AskedOver,
     AzureOutdated,
+    AzureOverdue,
     AzureTablesOutdated,
     AzureTablesOverdue,
     ChurnEnds,
@@ -175,13 +176,17 @@ class Reactor:
             state := facts.azure_readings.states.get(circuit)
         ) is not None:  # else a reload has just removed it
             state.take(event)
-            self.layers.watch(AzureOutdated(circuit), facts.azure_readings.outdated_at(circuit))
+            self._watch_azure(circuit)
             facts.pending.topics.add(azure_topic(circuit))
 
     def watch_azure(self) -> None:
         """Set the timers for when the last reading of each circuit becomes too old, after readings were taken over."""
         for circuit in self.facts.azure_readings.states:
-            self.layers.watch(AzureOutdated(circuit), self.facts.azure_readings.outdated_at(circuit))
+            self._watch_azure(circuit)
+
+    def _watch_azure(self, circuit: str) -> None:
+        self.layers.watch(AzureOutdated(circuit), self.facts.azure_readings.outdated_at(circuit))
+        self.layers.watch(AzureOverdue(circuit), self.facts.azure_readings.overdue_at(circuit))
 
     def _opening(self, session: Session, event: AddPathOffered | AddPathNegotiated | HoldTimeZero) -> None:
         """Note what the OPENs of a session say."""
@@ -486,7 +491,7 @@ class Reactor:
                     facts.pending.topics.add(link_topic(link, family))
                 case DrainOverdue(link, family) | RunLearnt(link, family):
                     facts.pending.drains.add((link, family))
-                case AzureOutdated(circuit):
+                case AzureOutdated(circuit) | AzureOverdue(circuit):
                     facts.pending.topics.add(azure_topic(circuit))
                 case FirstDumpsEnd(circuit, _):
                     facts.pending.topics.add(first_dump_topic(circuit))

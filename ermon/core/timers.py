@@ -273,6 +273,12 @@ class AzureOutdated(msgspec.Struct, frozen=True):
     circuit: str
 
 
+class AzureOverdue(msgspec.Struct, frozen=True):
+    """Azure's view of a circuit could not be read for so long that it is reported."""
+
+    circuit: str
+
+
 Timer = (
     FirstDumpsEnd
     | SyncDue
@@ -295,5 +301,6 @@ Timer = (
     | AzureTablesOverdue
     | OwnershipAges
     | AzureOutdated
+    | AzureOverdue
 )
 """All timers of the reactor. The union is closed: a timer without a branch is a type error."""

@@ -15,6 +15,8 @@ from aiohttp import web
 
 from ermon.aio.own import own_folder
 from ermon.aio.slices import let_the_loop_through
+from ermon.azure.table_arm import ask_device
+from ermon.azure.table_files import TablesRead
 from ermon.config.load import ConfigError, LoadedConfig
 from ermon.config.secrets import SecretError, Secrets, read_secrets
 from ermon.core.accepting import Labels
@@ -23,6 +25,7 @@ from ermon.core.monitor import Monitor
 from ermon.core.runs import RunLog
 from ermon.core.timeline import Timeline
 from ermon.daemon.azure import AzureViews
+from ermon.daemon.azure_tables import EdgeTables, asking
 from ermon.daemon.changes import PublishedLists, Reloader
 from ermon.daemon.clock import SteadyClock
 from ermon.daemon.driver import Driver, counting, handing_out, keeping_drains, logging, remembering, showing
@@ -43,6 +46,7 @@ from ermon.httpd.shell import WebConfig
 from ermon.httpd.sockets import CONTROL_SOCKET, FOLDER_MODE
 from ermon.metrics.process import Telemetry
 from ermon.model.events import Accepted
+from ermon.model.inventory import Circuit, LinkKey
 from ermon.notify.senders import Senders
 from ermon.recording.entries import Held
 from ermon.recording.files import FolderError, Limits
@@ -186,6 +190,7 @@ class Parts:
             handing_out(self.senders, self._store),
             keeping_drains(self.monitor, self._store),
             remembering(self.timeline, self.monitor),
+            asking(lambda: self.tables),
             showing(self.hub, self.monitor),
         ):
             driver.add_listener(listener)
@@ -248,6 +253,13 @@ class Parts:
         )
 
     @cached_property
+    def tables(self) -> EdgeTables:
+        return EdgeTables(self._config, self._options.config_file.parent, self._ask_azure, driver=self.driver)
+
+    async def _ask_azure(self, circuit: Circuit, device: str) -> TablesRead:
+        return await ask_device(self.azure.client, circuit, device)
+
+    @cached_property
     def maintenance(self) -> MaintenanceBook:
         book = MaintenanceBook(None if self._store is None else StoredWindows(self._store))
         self.monitor.maintain([booked.window for booked in book.windows()], self._now)
@@ -272,12 +284,22 @@ class Parts:
     @cached_property
     def telemetry(self) -> Telemetry:
         return Telemetry(
-            self._config, source_age=self._age_of, clock=self._clock.now, azure_age=self._azure_age_of
+            self._config,
+            source_age=self._age_of,
+            clock=self._clock.now,
+            azure_age=self._azure_age_of,
+            tables_age=self._tables_age_of,
         )
 
     def _age_of(self, published: str) -> float | None:
         age = self.lists.age(published)
         return self.registries.age(published) if age is None else age
+
+    def _tables_age_of(self, link: LinkKey) -> float | None:
+        tables = self.monitor.network.microsoft.links.get(link)
+        if tables is None or tables.read_at is None:
+            return None
+        return max(0.0, self._clock.now() - tables.read_at)
 
     def _azure_age_of(self, circuit: str) -> float | None:
         return self.azure.age(circuit)
@@ -333,6 +355,7 @@ class Parts:
                 maintenance=self.maintenance,
                 maintenance_changed=self.driver.apply_maintenance,
                 accept=self._accept,
+                azure=self.tables,
                 past=NOTHING_KEPT if self._store is None else self._store,
                 runs=self.runs,
                 timeline=self.timeline,
@@ -373,6 +396,7 @@ class Parts:
             lists=self.lists,
             registries=self.registries,
             azure=self.azure,
+            tables=self.tables,
             senders=self.senders,
             recorder=self.recorder,
             telemetry=self.telemetry,
@@ -388,6 +412,7 @@ class Parts:
             lists=self.lists,
             registries=self.registries,
             azure=self.azure,
+            tables=self.tables,
             senders=self.senders,
             systemd=self.systemd,
             reloader=self.reloader,

@@ -20,6 +20,7 @@ from ermon.config.secrets import SecretError, Secrets, read_secrets
 from ermon.core.monitor import Parts
 from ermon.core.route_index import Expectations
 from ermon.daemon.azure import AzureViews
+from ermon.daemon.azure_tables import EdgeTables
 from ermon.daemon.driver import Driver
 from ermon.daemon.logs import log_notes
 from ermon.daemon.registries import Registries
@@ -153,6 +154,7 @@ class Reloader:
         lists: PublishedLists,
         registries: Registries,
         azure: AzureViews,
+        tables: EdgeTables,
         senders: Senders,
         recorder: Recorder,
         telemetry: Telemetry,
@@ -166,6 +168,7 @@ class Reloader:
         self._lists = lists
         self._registries = registries
         self._azure = azure
+        self._tables = tables
         self._senders = senders
         self._recorder = recorder
         self._telemetry = telemetry
@@ -227,6 +230,7 @@ class Reloader:
                 self._senders.reconfigure(config, secrets)
         self._registries.reconfigure(config)
         self._azure.reconfigure(config, secrets)
+        self._tables.reconfigure(config)
         await self._supervisor.reconfigure(config, secrets.md5)
         await self._stations.reconfigure(config, secrets.bmp)
         self._driver.advance(self._driver.clock.now())

@@ -17,6 +17,7 @@ from ermon.core.monitor import Outcome
 from ermon.core.runs import ALIVE_SECONDS, RunLog
 from ermon.core.timeline import SAMPLE_SECONDS, Timeline
 from ermon.daemon.azure import AzureViews
+from ermon.daemon.azure_tables import EdgeTables
 from ermon.daemon.changes import PublishedLists, Reloader
 from ermon.daemon.driver import Driver
 from ermon.daemon.registries import Registries
@@ -62,6 +63,7 @@ class Service:
     lists: PublishedLists
     registries: Registries
     azure: AzureViews
+    tables: EdgeTables
     senders: Senders
     systemd: Systemd
     reloader: Reloader
@@ -99,7 +101,7 @@ class Service:
             await self.supervisor.start(tasks)
             for work in (
                 *(self.driver.keep_time(self._level), self._keep_state(), self.lists.run()),
-                *(self.registries.run(), self.azure.run(), self.stations.run()),
+                *(self.registries.run(), self.azure.run(), self.tables.run(), self.stations.run()),
                 self._keep_alive(),
                 self.driver.clock.watch(self._clock_stepped),
                 *(self.senders.run(), self.systemd.run()),

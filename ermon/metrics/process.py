@@ -27,13 +27,14 @@ from prometheus_client import (
 from ermon import __version__
 from ermon.bgp.attributes import RepairKind
 from ermon.bmp.router import RejectReason as BmpRejectReason
+from ermon.checks.azure_tables import has_tables
 from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.sight import source_names
 from ermon.exabgp.box import PARTS
 from ermon.exabgp.decode import RejectReason
 from ermon.exabgp.raw import RawState
 from ermon.model.azure import AzureFailure
-from ermon.model.inventory import Config
+from ermon.model.inventory import Config, LinkKey
 
 DETECTION_BUCKETS_SECONDS = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
@@ -50,9 +51,11 @@ class Telemetry:
         source_age: Callable[[str], float | None] = lambda _: None,
         clock: Callable[[], float] = time.time,
         azure_age: Callable[[str], float | None] = lambda _: None,
+        tables_age: Callable[[LinkKey], float | None] = lambda _: None,
     ) -> None:
         """``source_age`` returns the age in seconds of a published list by its name, ``None`` without a list;
-        ``azure_age`` that of the last reading of Azure's view of a circuit. ``clock`` is
+        ``azure_age`` that of the last reading of Azure's view of a circuit, and ``tables_age`` that of Microsoft's tables of
+        a link. ``clock`` is
         the clock of the messages' time stamps.
         """
         # `_created` series double the number of series, and Prometheus does not need them.
@@ -72,6 +75,7 @@ class Telemetry:
         )
         self._age_of = source_age
         self._azure_age_of = azure_age
+        self._tables_age_of = tables_age
         self._clock = clock
         self._clock_steps = Counter(
             "ermon_clock_steps_total",
@@ -96,6 +100,12 @@ class Telemetry:
             "ermon_azure_age_seconds",
             "Age of the last reading of Azure's view of a circuit; NaN if there is none.",
             "circuit",
+        )
+        self._tables_ages = self._gauge(
+            "ermon_azure_tables_age_seconds",
+            "Age of what was read last of the tables of Microsoft's edge router on a link; NaN if nothing was read.",
+            "circuit",
+            "link",
         )
         self._azure_failures = self._counter(
             "ermon_azure_failures_total",
@@ -240,6 +250,7 @@ class Telemetry:
         _keep_series(self._azure_ages, self._in_azure)
         for circuit in self._in_azure:
             self._azure_ages.labels(circuit).set_function(partial(self._azure_age, circuit))
+        self._keep_tables(config)
         for seen in (self._restarts_seen, self._dropped_seen):
             for gone in seen.keys() - processes:
                 del seen[gone]
@@ -248,6 +259,16 @@ class Telemetry:
 
     def _source_age(self, source: str) -> float:
         age = self._age_of(source)
+        return float("nan") if age is None else age
+
+    def _keep_tables(self, config: Config) -> None:
+        links = [link.key for link in config.links if has_tables(config, link)]
+        _keep_only(self._tables_ages, links)
+        for key in links:
+            self._tables_ages.labels(*key).set_function(partial(self._tables_age, key))
+
+    def _tables_age(self, link: LinkKey) -> float:
+        age = self._tables_age_of(link)
         return float("nan") if age is None else age
 
     def _azure_age(self, circuit: str) -> float:
@@ -353,8 +374,13 @@ def receiver_name(url: str) -> str:
 
 def _keep_series(metric: Counter | Gauge, *values: Iterable[str]) -> None:
     """Keep a series for each combination of the label values, new ones at 0, and no others."""
+    _keep_only(metric, product(*values))
+
+
+def _keep_only(metric: Counter | Gauge, labels_of: Iterable[tuple[str, ...]]) -> None:
+    """Keep a series for each of these label values, new ones at 0, and no others."""
     present = {tuple(sample.labels.values()) for family in metric.collect() for sample in family.samples}
-    wanted = set(product(*values))
+    wanted = set(labels_of)
     for gone in present - wanted:
         metric.remove(*gone)
     for labels in wanted:

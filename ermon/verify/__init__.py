@@ -15,7 +15,7 @@ from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.check import NotTested
 from ermon.client.target import Target, UnreachableError, UsageError
 from ermon.model.text import printable
-from ermon.verify.ask import Snapshot, take_snapshot
+from ermon.verify.ask import Snapshot, ask_azure, take_snapshot
 from ermon.verify.circuit import CircuitFacts
 from ermon.verify.report import (
     OtherFinding,
@@ -41,10 +41,12 @@ def verify(
     *,
     json: bool,
     before: Path | None,
+    azure: bool = False,
     out: TextIO,
     err: TextIO,
 ) -> int:
-    """Test one circuit, or all of them, and print the report; return the exit code.
+    """Test one circuit, or all of them, and print the report; return the exit code. With ``azure``, the daemon first reads the
+    tables of Microsoft's edge routers.
 
     - 0: every step passes.
     - 1: a step fails or is unknown or, compared with the report in ``before``, something got worse: a step has a worse
@@ -54,6 +56,8 @@ def verify(
     """
     try:
         earlier = _earlier(before, circuit) if before is not None else None
+        if azure:
+            asyncio.run(ask_azure(target, circuit, lambda text: _say(err, text)))
         snapshot = asyncio.run(take_snapshot(target, circuit))
     except (UsageError, ReportError) as error:
         err.write(f"ermon: {printable(str(error))}\n")
@@ -68,6 +72,11 @@ def verify(
         Sheet(out).write(report)
     got_worse = report.comparison is not None and report.comparison.worse
     return ACCEPTED if report.status is Outcome.PASS and not got_worse else NOT_ACCEPTED
+
+
+def _say(err: TextIO, text: str) -> None:
+    err.write(f"ermon: {printable(text)}\n")
+    err.flush()
 
 
 def make_report(snapshot: Snapshot, circuit: str | None, earlier: Report | None = None) -> Report:

@@ -6,10 +6,10 @@ The server is not trusted to be ermon: the time and size of its answers are limi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ermon.api.answers import FindingDoc, RouteDoc, RoutesDoc, SubjectDoc
+from ermon.api.answers import AzureTablesDoc, FindingDoc, RouteDoc, RoutesDoc, SubjectDoc
 from ermon.api.status import StatusDoc
 from ermon.client.http import Client, is_it_ermon
 from ermon.client.target import Target, UnreachableError, UsageError
@@ -75,6 +75,39 @@ async def _take(client: Client, circuit: str | None) -> Snapshot:
     findings = await client.get("findings", tuple[FindingDoc, ...], state="raised")
     tables = {key: await _table(client, *key) for key in sorted(_tables_of(status, wanted))}
     return Snapshot(client.name, status, statuses, findings, tables)
+
+
+AZURE_SECONDS = 900.0
+"""How long to wait for Microsoft's tables: Azure takes minutes for each."""
+_LOOK_SECONDS = 5.0
+
+
+async def ask_azure(target: Target, circuit: str | None, say: Callable[[str], None]) -> None:
+    """Let the daemon read the tables of Microsoft's edge routers now, and wait until it has. ``say`` gets what is not read, and why.
+
+    Azure may be asked only every few minutes, and its credentials stay with the daemon. Raises ``UnreachableError``, also if
+    the caller has no right to request it, and for a circuit without tables.
+    """
+    async with Client(target) as client:
+        asked = await client.change("POST", "azure", tuple[AzureTablesDoc, ...], {"circuit": circuit})
+        for each in asked:
+            if each.seconds:
+                say(
+                    f"Azure was asked for the tables of {each.circuit} lately, and is asked again in {each.seconds:.0f} s"
+                )
+        waiting = {each.circuit for each in asked if each.seconds == 0}
+        if waiting:
+            say(f"asking Azure for the tables of {', '.join(sorted(waiting))}; it takes minutes")
+        deadline = asyncio.get_running_loop().time() + AZURE_SECONDS
+        while waiting and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(_LOOK_SECONDS)
+            found = await client.get("azure", tuple[AzureTablesDoc, ...])
+            for each in found:
+                if each.circuit in waiting and not each.reading:
+                    waiting.discard(each.circuit)
+                    for name, link in each.links.items():
+                        if link.problem:
+                            say(f"{each.circuit} {name}: {link.problem}")
 
 
 def _tables_of(status: StatusDoc, circuits: Iterable[str]) -> set[tuple[str, Family]]:

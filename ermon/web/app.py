@@ -1,6 +1,6 @@
 """The web application: the API, the metrics, the events, the runbooks and the status page.
 
-All requests only read, except ``/-/reload``, maintenance windows and acceptances.
+All requests only read, except ``/-/reload``, maintenance windows, acceptances and questions to Azure.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ermon.httpd.access import require_changes_allowed
 from ermon.httpd.app import make_shell
 from ermon.httpd.shell import Shell
 from ermon.metrics.network import Metrics
-from ermon.web import api, findings, history, pages, probes, search, stream
+from ermon.web import api, azure, findings, history, pages, probes, search, stream
 from ermon.web.handling import CONTEXT, WebContext, answer, failure
 
 __all__ = ["WebContext", "make_app"]
@@ -73,6 +73,8 @@ def make_app(context: WebContext) -> web.Application:
             web.post("/api/v1/maintenance/preview", api.preview_window),
             web.delete("/api/v1/maintenance/{id}", api.end_window),
             web.post("/api/v1/accept", api.accept),
+            web.get("/api/v1/azure", azure.tables),
+            web.post("/api/v1/azure", azure.read),
             web.get("/api/v1/probes", probes.probes),
             web.get("/api/v1/caller", api.caller),
             web.get("/api/v1/events", stream.events, allow_head=False),

@@ -50,6 +50,28 @@ class Past(Protocol):
         """Return the earliest time with stored data."""
 
 
+class AzureTables(Protocol):
+    """What reads the tables of Microsoft's edge routers."""
+
+    def out_of_turn(self, circuit: str) -> float | None:
+        """Read those of a circuit as soon as that is allowed; return in how many seconds. ``None``: it has none."""
+
+    def reading(self, circuit: str) -> bool:
+        """Return whether those of a circuit are being read, or are about to be."""
+
+
+class NoTables:
+    """Stands for it where there is no running daemon: nothing is read."""
+
+    def out_of_turn(self, circuit: str) -> float | None:
+        del circuit
+        return None
+
+    def reading(self, circuit: str) -> bool:
+        del circuit
+        return False
+
+
 class NothingKept:
     """The history without a store: empty, so that only ermon's own memory is shown."""
 
@@ -112,6 +134,7 @@ class WebContext:
     """Gives the monitor the windows that are booked now."""
     accept: Callable[[str, Labels, str], Awaitable[None]] = nothing_accepted
     """Accepts the present state of the subjects of a check with these labels, with a reason."""
+    azure: AzureTables = field(default_factory=NoTables)
     past: Past = NOTHING_KEPT
     timeline: Timeline = field(default_factory=Timeline)
     """The states of the links over the last 24 hours."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ermon.model.azure import AzureReading
 from ermon.model.settings import Severity
 from tests.checks.company import V4, V6, Company, Space, company
 
@@ -271,6 +272,18 @@ def test_three_intervals_that_are_longer_than_an_hour_are_waited_for():
     net = company(TABLES.replace("15m", "30m")).converge()
     net.microsoft_says("chicago", "primary", [])
     net.assert_raised_after(5395, "azure-stale", **SOURCE)
+
+
+def test_azures_view_of_a_circuit_is_a_source_of_its_own(net: Company):
+    source = {"source": "azure-circuit chicago"}
+    assert net.status("azure-stale", **source) == "unknown"
+    net.azure_fails("chicago")
+    finding = net.assert_raised_after(3600, "azure-stale", **source)
+    assert str(finding.evidence["problem"]).startswith("last read: never; ")
+    net.azure_says("chicago", AzureReading())
+    net.assert_cleared_after(0, "azure-stale", **source)
+    net.wait(60).azure_says("chicago", AzureReading(circuit_state="Enabled"), age=30)
+    net.assert_raised_after(3570, "azure-stale", **source)
 
 
 # Evidence in link-down ---------------------------------------------------------------------------------------

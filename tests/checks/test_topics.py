@@ -64,6 +64,9 @@ NEEDS: Mapping[str, Callable[..., set[Topic]]] = {
     },
     "registered": lambda source: {topics.ownership_topic(source)},
     "azure": lambda circuit: {topics.azure_topic(circuit)},
+    **dict.fromkeys(
+        ("azure_reading_overdue", "azure_reading_problem"), lambda circuit: {topics.azure_topic(circuit)}
+    ),
     "named_since": lambda circuit, _: {topics.azure_topic(circuit)},
     "storage_problem": lambda: {STORAGE},
     "matching": lambda feed, route_set: {topics.routes_topic(feed, route_set)},

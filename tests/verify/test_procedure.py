@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.checks.company import PLANT, V4, V6, Company, Space
+from tests.checks.test_azure_tables import TABLES, everything, usual
 from tests.verify.acceptance import Run, converged, put_to_the_test
 
 BOTH_FAMILIES = pytest.mark.parametrize("space", [V4, V6], ids=["ipv4", "ipv6"])
@@ -44,6 +45,28 @@ async def test_a_lost_session_is_no_session_and_no_advertisement(net: Company, s
     net.lose("chicago-primary", space.family).wait(10)
     failed = [number for number, status in outcomes(await put_to_the_test(net)).items() if status == "fail"]
     assert {4, 7} <= set(failed)
+
+
+@BOTH_FAMILIES
+async def test_microsofts_tables_say_whether_the_pools_are_accepted(space: Space) -> None:
+    off = [
+        f"checks: {{{check}: {{enabled: false}}}}" for check in ("azure-ownership", "azure-prefix-unlisted")
+    ]
+    net = converged(TABLES, *off)
+    assert outcomes(await put_to_the_test(net))[5] == "unknown"
+    for link in ("primary", "secondary"):
+        net.microsoft_says("chicago", link, [row for each in (V4, V6) for row in everything(each, link)])
+    run = await put_to_the_test(net)
+    assert outcomes(run)[5] == "pass"
+    assert run.step("accepted")["status"] == "pass"
+    other = V6 if space is V4 else V4
+    for _ in range(2):
+        net.wait(900).microsoft_says("chicago", "secondary", [*everything(other, "secondary"), *usual(space)])
+    run = await put_to_the_test(net)
+    assert outcomes(run)[5] == "fail"
+    [problem] = run.problems("accepted")
+    assert "link secondary" in problem
+    assert space.pool in problem
 
 
 async def test_what_ermon_cannot_see_is_unknown(net: Company) -> None:

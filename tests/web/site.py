@@ -32,7 +32,7 @@ from ermon.recording.entries import Held
 from ermon.web import api
 from ermon.web.app import WebContext, make_app
 from ermon.web.events import EventHub
-from ermon.web.handling import NOTHING_KEPT, NothingKept, Past
+from ermon.web.handling import NOTHING_KEPT, AzureTables, NoTables, NothingKept, Past
 from tests.story import Story
 
 ME = pwd.getpwuid(os.getuid()).pw_name
@@ -92,6 +92,7 @@ class Site:
     timeline: Timeline = field(default_factory=Timeline)
     runs: RunLog = field(default_factory=RunLog)
     past: Past = NOTHING_KEPT
+    azure: AzureTables = field(default_factory=NoTables)
     lifecycle: bool = False
     not_ready: str = ""
     problems: list[str] = field(default_factory=list)
@@ -129,6 +130,7 @@ class Site:
             runs=self.runs,
             past=self.past,
             accept=self.accept,
+            azure=self.azure,
         )
 
     async def accept(self, check: str, labels: tuple[tuple[str, str], ...], because: str) -> None:
