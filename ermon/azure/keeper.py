@@ -125,7 +125,9 @@ class AzureKeeper:
             )
             place.restored &= own.keys()
             if new:
-                place.seen, place.due = None, _NEVER
+                place.seen = None
+            if new or place.location:
+                place.due = _NEVER
             place.changed.set()
             self._start(name)
 

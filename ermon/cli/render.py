@@ -42,7 +42,7 @@ def _add_azure_role(what: Commands) -> None:
         "`az role definition create --role-definition`.",
     )
     add_config_file(parser, "the configuration", Path("ermon.yml"))
-    parser.set_defaults(run=_azure_role)
+    parser.set_defaults(command=_azure_role)
 
 
 def _azure_role(options: argparse.Namespace) -> int:

@@ -1,3 +1,5 @@
+import json
+import os
 import socket
 
 import pytest
@@ -441,6 +443,43 @@ def test_an_exception_with_a_distant_end_is_fine(lints):
         lints(exceptions="\n  - {check: circuit-down, circuit: ams, reason: not built, until: 2027-06-30}")
         == []
     )
+
+
+AZURE = "\n    azure: {resource_id: /subscriptions/s/resourceGroups/g/providers/Microsoft.Network/expressRouteCircuits/er, from: azure.json}"
+
+
+def azure_file(folder, *listed, at):
+    """Write Azure's view of the circuit of London at this time, with these advertised public prefixes."""
+    config = {"advertisedPublicPrefixes": list(listed), "advertisedPublicPrefixesState": "Configured"}
+    peering = {"peeringType": "MicrosoftPeering", "state": "Enabled", "microsoftPeeringConfig": config}
+    identity = AZURE.partition("resource_id: ")[2].partition(",")[0]
+    file = folder / "azure.json"
+    file.write_text(json.dumps([{"name": "er", "id": identity, "peerings": [peering]}]))
+    os.utime(file, (at, at))
+
+
+def test_azures_view_that_cannot_be_read_is_reported(lints):
+    [found] = lints(circuits=BASE["circuits"] + AZURE)
+    assert found[:2] == ("circuits.lon.azure.from", "azure-unreadable")
+
+
+def test_a_pool_that_an_older_view_of_azure_does_not_list_is_a_note(tmp_path, lints):
+    azure_file(tmp_path, "198.18.0.0/28", at=1_000_000_000)
+    [found] = checked(tmp_path, circuits=BASE["circuits"] + AZURE)
+    assert (found.name, found.weight, found.problem.path) == (
+        "azure-older",
+        "note",
+        "circuits.lon.azure.from",
+    )
+    assert "192.0.4.16/28 of pool lon-out" in found.problem.message
+
+
+@pytest.mark.parametrize(
+    ("listed", "at"), [("192.0.4.0/24", 1_000_000_000), ("198.18.0.0/28", 4_000_000_000)]
+)
+def test_a_pool_that_is_listed_or_a_younger_view_is_fine(tmp_path, lints, listed, at):
+    azure_file(tmp_path, listed, at=at)
+    assert lints(circuits=BASE["circuits"] + AZURE) == []
 
 
 ONE_LOCATION = BASE["circuits"].replace("London", "Amsterdam")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import get_args
 
-from ermon.model.events import Event, SourceJudged, Uninteresting, Update
+from ermon.model.azure import AzurePeering, AzureReading
+from ermon.model.events import AzureRead, Event, SourceJudged, Uninteresting, Update
 from ermon.recording import entries
 from ermon.recording.entries import Happened, read_entry, write_entry
 
@@ -21,3 +22,18 @@ def test_an_event_is_read_under_the_name_that_it_was_always_written_with() -> No
     entry = read_entry(written).ermon
     assert isinstance(entry, Happened)
     assert entry.event == event
+
+
+def test_what_azure_says_is_written_and_read_back():
+    ipv4 = AzurePeering(
+        "Enabled", prefixes=("198.51.100.0/28",), not_validated=(("198.51.100.0/28", "Failed"),)
+    )
+    reading = AzureReading("Enabled", peering=True, peer_asn=64500, ipv4=ipv4, ipv6=AzurePeering("Disabled"))
+    for event in (
+        AzureRead(5.0, "chicago", 4.0, reading, listed=("198.51.100.0/28",)),
+        AzureRead(5.0, "chicago", problem="HTTP 503"),
+    ):
+        written = entries.write_entry(entries.Happened.of(event), 5.0)
+        entry = entries.read_entry(written).ermon
+        assert isinstance(entry, entries.Happened)
+        assert entry.event == event
