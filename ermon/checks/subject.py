@@ -15,7 +15,7 @@ from ermon.checks.attribution import Attribution
 from ermon.checks.facts import Facts
 from ermon.checks.topics import Counted, RouteSet, Topic
 from ermon.model.findings import Status
-from ermon.model.inventory import Feed, Link
+from ermon.model.inventory import Config, Feed, Link
 from ermon.model.prefixes import FAMILIES, Family, Prefix
 from ermon.model.routes import Route, RouteKey
 from ermon.model.settings import Severity
@@ -31,6 +31,13 @@ def feed_labels(feed: Feed) -> Labels:
     """Return the labels of a feed: its name, and the uplink that it mirrors."""
     uplink = (("uplink", feed.uplink),) if feed.uplink is not None else ()
     return (("feed", feed.name), *uplink)
+
+
+def region_labels(config: Config) -> Labels:
+    """Return the label of a subject that is about this instance itself. Each of several instances has such a subject, and
+    nothing else distinguishes them.
+    """
+    return (("region", config.region),) if config.region else ()
 
 
 LISTED = 20

@@ -20,9 +20,10 @@ from ermon.cli.shared import (
     WRONG,
     Commands,
     RefusedError,
-    add_feeds_match,
+    add_instance,
     add_target,
     add_web_config,
+    instance_of,
     load_configs,
     target_of,
 )
@@ -109,6 +110,7 @@ def add_check(commands: Commands) -> None:
     )
     parser.add_argument("config_file", type=Path, metavar="CONFIG")
     add_web_config(parser)
+    add_instance(parser)
     add_target(
         parser,
         optional="address of a running daemon: also show what this file would raise and clear there, with the routes that "
@@ -126,7 +128,8 @@ def _check(options: argparse.Namespace) -> int:
     from ermon.config.lints import lint
 
     loaded, web = load_configs(options)
-    for warning in web.warnings:
+    instance = instance_of(options)
+    for warning in (*web.warnings, *instance.mistakes(loaded.of(instance).config)):
         print(warning)
     found = lint(loaded, time.time(), options.config_file.parent, here=options.here)
     for finding in found:
@@ -188,7 +191,7 @@ def add_replay(commands: Commands) -> None:
         help="a file of JSON lines, gzipped or not, a folder of recordings, or - for standard input; several are read "
         "one after the other",
     )
-    add_feeds_match(parser)
+    add_instance(parser)
     parser.add_argument(
         "--until",
         type=float,
@@ -214,7 +217,7 @@ def _replay(options: argparse.Namespace) -> int:
     def reject(_: int, rejected: Rejected) -> None:
         print(f"{lines.path}:{lines.number}: skipped: {rejected.reason}: {rejected.detail}", file=sys.stderr)
 
-    loaded = load_config(options.config_file).only_feeds(options.feeds_match)
+    loaded = load_config(options.config_file).of(instance_of(options))
     digest = hashlib.sha256(options.config_file.read_bytes()).hexdigest()
     lines = RecordedLines([path for each in options.events for path in recordings(each)], note)
     lists, problems = load_local(loaded.config, options.config_file.parent)

@@ -50,10 +50,11 @@ def _add_exabgp(what: Commands) -> None:
 
 
 def _exabgp(options: argparse.Namespace) -> int:
+    from ermon.checks.sharding import Instance
     from ermon.config.load import load_config
     from ermon.exabgp.configure import render
 
-    config = load_config(options.config_file).only_feeds(options.feeds_match).config
+    config = load_config(options.config_file).of(Instance(tuple(options.feeds_match))).config
     if options.process is not None and options.process not in config.processes:
         known = ", ".join(config.processes)
         raise RefusedError(f"there is no process {options.process!r}: there are {known}")

@@ -412,6 +412,8 @@ class Config:
     alertmanager: Alertmanager
     elsewhere: Mapping[str, Feed] = field(default_factory=dict)
     """Feeds of other instances, if each instance watches its region."""
+    region: str = ""
+    """The name of this instance's region; empty: it has none."""
     routers: Mapping[str, frozenset[Address]] = field(default_factory=dict)
     """Own addresses of each router."""
     platforms: Mapping[str, str] = field(default_factory=dict)

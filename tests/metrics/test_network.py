@@ -31,7 +31,7 @@ OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 
 FINDING = [
     *("check", "circuit", "link", "family", "pool", "feed", "uplink", "segment", "ms_service"),
-    *("geo", "group", "peering", "view", "process", "source"),
+    *("geo", "group", "peering", "view", "process", "source", "region"),
 ]
 
 SESSION = ["router", "circuit", "link", "uplink", "family"]
