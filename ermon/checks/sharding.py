@@ -46,7 +46,8 @@ class NoFeedError(ValueError):
 
 def only_feeds(config: Config, globs: Iterable[str]) -> Config:
     """Return the configuration of an instance that has only the feeds that a glob matches; without globs, ``config``
-    itself. Published lists of a circuit are read only by the instances that judge it.
+    itself. Published lists of a circuit are read only by the instances that judge it, and a router reports its sessions
+    only to the instances that have one of them.
 
     Raise ``NoFeedError`` if no feed would be left.
     """
@@ -58,7 +59,9 @@ def only_feeds(config: Config, globs: Iterable[str]) -> Config:
         asked = " ".join(f"--feeds.match={glob}" for glob in globs)
         raise NoFeedError(f"{asked} matches no feed; there are {', '.join(config.feeds)}")
     elsewhere = {name: feed for name, feed in config.feeds.items() if name not in here}
-    config = replace(config, feeds=here, elsewhere=elsewhere)
+    reporting = {feed.router for feed in here.values() if feed.by_bmp}
+    bmp = {name: router for name, router in config.bmp.items() if name in reporting}
+    config = replace(config, feeds=here, elsewhere=elsewhere, bmp=bmp)
     shard = Shard(config)
     circuits = {
         name: circuit
