@@ -50,6 +50,10 @@ class Session:
         """Return whether the session has path identifiers in that direction. Routers disagree on whether they report them."""
         return bool(self._add_path[rib in _OUTBOUND])
 
+    def has_routes_of(self, rib: Rib) -> bool:
+        """Return whether routes of that table are routes of a feed, and can be read."""
+        return rib in self.by_rib and not self.has_path_ids(rib)
+
     def is_of(self, up: PeerUp) -> bool:
         """Return whether it is the session that a Peer Up reports, and not another one with the same neighbor."""
         return self._identity == _identity(up)

@@ -125,6 +125,8 @@ class RouterStream:
         self._shared = monitored.shared()
         self._within = statistics_within
         self._interest = interest
+        self.max_octets = max_octets
+        """Of a message."""
         self._framer = Framer(max_octets)
         self._peers = Peers()
         self._attributes = AttributesCache()
@@ -148,6 +150,10 @@ class RouterStream:
         """Return what another stream must take to read on from here."""
         reports = (write_message(Kind.PEER_UP, body) for body in self._peer_ups.values())
         return b"".join((write_message(Kind.INITIATION, b""), *reports)) if self.is_initiated else b""
+
+    def session(self, key: SessionKey) -> Session | None:
+        """Return a session that is a feed and is up."""
+        return self._sessions.get(key)
 
     # Octets --------------------------------------------------------------------------------------------
 
@@ -192,9 +198,9 @@ class RouterStream:
         if session is None:
             return
         self._policy.note(peer.rib, time)
-        feeds = session.by_rib.get(peer.rib)
-        if feeds is None or session.has_path_ids(peer.rib):
+        if not session.has_routes_of(peer.rib):
             return
+        feeds = session.by_rib[peer.rib]
         message = read_route_monitoring(peer, body)
         if message.surplus:
             taken.rejected.append(
@@ -321,6 +327,10 @@ class RouterStream:
                 )
             elif routes := held.get(name):
                 yield Update(time, name, (), tuple(sorted(routes)))
+        for of, name in session.feeds.items():
+            # It may have been the only one of its feed whose first dump was not over.
+            if self._up[name] and of not in session.ends and held is not None:
+                yield from self._first_dump_over(of, name, time)
 
     # Routes --------------------------------------------------------------------------------------------
 

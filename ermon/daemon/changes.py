@@ -216,6 +216,7 @@ class Reloader:
             parts = await asyncio.to_thread(Parts, with_lists, self._driver.clock.now())
             async with self._driver.still():
                 await self._driver.go_over(parts)
+                self._stations.go_over(config)
                 self._recorder.begin(Reason.RELOAD)
                 self._telemetry.reconfigure(config)
                 self._senders.reconfigure(config, secrets)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import multiprocessing
 import os
 import socket
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any
 import yaml
 
 from tests.bench.bmp.receivers import connect
+from tests.bench.bmp.waiting import MAX_PAUSE_SECONDS, PATIENCE, Webhook, wait_until_up
 from tests.bench.children import child, ermon
 from tests.bench.policy import subfolder
 from tests.bench.table import networks, updates
@@ -27,9 +26,6 @@ from tests.e2e.alertmanager import Inbox
 from tests.e2e.netns import namespace
 from tests.e2e.test_bmp import ASN, CONFIGURATION, EDGE, NEIGHBOR, RECEIVED, Frr
 
-PATIENCE = 120.0
-MAX_PAUSE_SECONDS = 0.05
-"""Pauses are random, so that they do not fall into step with anything."""
 _WITHDRAWN_AT_ONCE = 500
 
 
@@ -70,26 +66,6 @@ class Msee:
             answers.flush()
             answers.readline()
             return typed
-
-
-class Webhook:
-    """Waits for what ermon posts of one link."""
-
-    def __init__(self, inbox: Inbox) -> None:
-        self._inbox = inbox
-        self._read = 0
-
-    def wait(self) -> float:
-        """Return when it came that the link is down."""
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            for post in self._inbox.posts[self._read :]:
-                self._read += 1
-                finding: dict[str, Any] = post.json
-                if (finding["check"], finding["state"]) == ("link-down", "raised"):
-                    return post.at
-            time.sleep(0.001)
-        raise TimeoutError("nothing says that the link is down")
 
 
 def missing() -> str | None:
@@ -140,21 +116,10 @@ def _lose(msee: Msee, webhook: Webhook, web: str, count: int) -> Iterator[float]
     pauses = Random(1)
     for _ in range(count):
         msee.type("enable msee_primary")
-        _wait_until_up(web)
+        wait_until_up(web)
         time.sleep(pauses.uniform(0, MAX_PAUSE_SECONDS))
         began = msee.type('disable msee_primary "planned work"')
         yield webhook.wait() - began
-
-
-def _wait_until_up(web: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        with urllib.request.urlopen(f"http://{web}/api/v1/status", timeout=PATIENCE) as answer:
-            links = json.load(answer)["data"]["circuits"]["chicago"]["links"]
-        if links["primary"]["state"]["ipv4"] == "up":
-            return
-        time.sleep(0.05)
-    raise TimeoutError("the link does not come up")
 
 
 @contextmanager
