@@ -17,6 +17,7 @@ import yaml
 
 from tests.bench.bmp.receivers import connect
 from tests.bench.bmp.waiting import MAX_PAUSE_SECONDS, PATIENCE, Webhook, wait_until_up
+from tests.bench.bmp.wire import Wire
 from tests.bench.children import child, ermon
 from tests.bench.policy import subfolder
 from tests.bench.table import networks, updates
@@ -24,8 +25,9 @@ from tests.bench.table.receivers import Bird
 from tests.bgp import Speaker, end_of_rib, update_message
 from tests.e2e.alertmanager import Inbox
 from tests.e2e.netns import namespace
-from tests.e2e.test_bmp import ASN, CONFIGURATION, EDGE, NEIGHBOR, RECEIVED, Frr
+from tests.e2e.test_bmp import ASN, CONFIGURATION, EDGE, NEIGHBOR, PORT, RECEIVED, Frr
 
+REASON = "planned work"
 _WITHDRAWN_AT_ONCE = 500
 
 
@@ -79,7 +81,9 @@ def missing() -> str | None:
 
 
 def detection(folder: Path, count: int, prefixes: int) -> Iterator[tuple[str, list[float]]]:
-    """Yield the seconds from command to webhook, with nothing else going on and while a table streams in."""
+    """Yield the seconds from command to webhook, and from FRR's Peer Down to webhook, with nothing else going on and while a
+    table streams in.
+    """
     ends = (*EDGE.values(), *NEIGHBOR.values())
     with namespace(*(f"{address}/32" for address in ends)), ExitStack() as stack:
         inbox = stack.enter_context(Inbox())
@@ -93,9 +97,16 @@ def detection(folder: Path, count: int, prefixes: int) -> Iterator[tuple[str, li
         stack.callback(edge.end)
         msee, webhook = Msee(folder), Webhook(inbox)
         stack.enter_context(_running(msee, folder))
-        yield "nothing else", list(_lose(msee, webhook, web, count))
+        wire = stack.enter_context(Wire(PORT, REASON.encode()))
+        yield from _cases("nothing else", _lose(msee, wire, webhook, web, count))
         with _streaming(prefixes):
-            yield f"a table of {prefixes:,}", list(_lose(msee, webhook, web, count))
+            yield from _cases(f"a table of {prefixes:,}", _lose(msee, wire, webhook, web, count))
+
+
+def _cases(besides: str, losses: Iterator[tuple[float, float]]) -> Iterator[tuple[str, list[float]]]:
+    since_command, since_peer_down = zip(*losses, strict=True)
+    yield besides, list(since_command)
+    yield f"{besides}, from FRR's Peer Down", list(since_peer_down)
 
 
 def _settings(url: str) -> dict[str, Any]:
@@ -111,15 +122,16 @@ def _running(msee: Msee, folder: Path) -> Iterator[None]:
         yield
 
 
-def _lose(msee: Msee, webhook: Webhook, web: str, count: int) -> Iterator[float]:
+def _lose(msee: Msee, wire: Wire, webhook: Webhook, web: str, count: int) -> Iterator[tuple[float, float]]:
     """Have the session up and lose it, so many times; yield how long it took until the webhook came."""
     pauses = Random(1)
     for _ in range(count):
         msee.type("enable msee_primary")
         wait_until_up(web)
         time.sleep(pauses.uniform(0, MAX_PAUSE_SECONDS))
-        began = msee.type('disable msee_primary "planned work"')
-        yield webhook.wait() - began
+        began = msee.type(f'disable msee_primary "{REASON}"')
+        told = webhook.wait()
+        yield told - began, told - wire.since(began)
 
 
 @contextmanager
