@@ -10,7 +10,7 @@ from ermon.bgp.open import codec_between
 from ermon.bgp.update import Read
 from ermon.bmp.messages import PeerUp, Rib, SessionKey, Statistics
 from ermon.bmp.sessions import Feeds
-from ermon.model.prefixes import Family
+from ermon.model.prefixes import VERSIONS, Family
 from ermon.model.routes import Route, RouteKey
 
 MAX_COUNTED_ROUTES = 100_000
@@ -97,7 +97,8 @@ class RouteMemory:
             before = len(counted)
             if read.withdrawn:
                 counted.difference_update(read.withdrawn)
-            counted.update([route.key for route in read.announced if route.prefix.family == family])
+            version = VERSIONS[family]
+            counted.update([route.key for route in read.announced if route.prefix[0] == version])
             self.counted += len(counted) - before
         if self.counted > MAX_COUNTED_ROUTES:
             self.forget_counted(session)

@@ -58,7 +58,7 @@ from ermon.model.events import (
     Uninteresting,
     Update,
 )
-from ermon.model.prefixes import Family
+from ermon.model.prefixes import VERSIONS, Family
 
 FIRST_PEER_UPS_SECONDS = 10.0
 """How long after its Initiation a router may report the sessions that are up: the routers that were tried need half a second."""
@@ -68,6 +68,9 @@ STATISTICS_WITHIN_SECONDS = 180.0
 
 MAX_PEERS = 4_096
 """Sessions of a connection that ermon keeps in mind."""
+
+MAX_ATTRIBUTES = 65_536
+"""Sets of path attributes that are remembered as they came. Nearly all of them are of routes that are held, which share them."""
 
 
 class RejectReason(StrEnum):
@@ -129,7 +132,7 @@ class RouterStream:
         """Of a message."""
         self._framer = Framer(max_octets)
         self._peers = Peers()
-        self._attributes = AttributesCache()
+        self._attributes = AttributesCache(MAX_ATTRIBUTES)
         self._sessions: dict[SessionKey, Session] = {}
         self._up: dict[str, set[SessionKey]] = {}
         """By feed: the sessions that are up."""
@@ -383,8 +386,9 @@ class RouterStream:
                     self._remembered.forget_counted(session)  # nothing is left to find out by it
                 yield from self._first_dump_over(of, name, time)
             return
-        announced = tuple([route for route in read.announced if route.prefix.family == family])
-        withdrawn = tuple([key for key in read.withdrawn if key[0].family == family])
+        version = VERSIONS[family]
+        announced = tuple([route for route in read.announced if route.prefix[0] == version])
+        withdrawn = tuple([key for key in read.withdrawn if key[0][0] == version])
         if (interest := self._interest(name)) is not None:
             interest.note(announced)
         if name in self._shared:

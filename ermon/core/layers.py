@@ -157,8 +157,8 @@ class Layers:
         self._tell_pools()
 
     def _tell_pools(self) -> None:
-        if self.routes.pools_changed:
-            changed, self.routes.pools_changed = self.routes.pools_changed, set()
+        if self.routes.sets.pools_changed:
+            changed, self.routes.sets.pools_changed = self.routes.sets.pools_changed, set()
             self.changes += [PoolChanged(self.facts.now, pool) for pool in sorted(changed)]
 
     def _refresh_canaries(self) -> None:
@@ -216,8 +216,8 @@ class Layers:
         facts.pending.topics.add(link_topic(link, family))
         facts.pending.drains.add((link, family))
         facts.pending.mirrors.add(link[0])
-        self.routes.received.sides_changed(link[0], family)
-        self.routes.preferences.links_changed(link[0], family)
+        self.routes.links.received.sides_changed(link[0], family)
+        self.routes.links.preferences.links_changed(link[0], family)
 
     def _ceases_to_be_up(self, link: Link, family: Family, info: LinkInfo) -> None:
         learned = self.routes.learned
@@ -331,5 +331,5 @@ class Layers:
         if pending.sights:
             touched, pending.sights = pending.sights, set()
             for link, family in sorted(touched):
-                self.routes.compare_sights(link, family)
+                self.routes.links.compare_sights(link, family)
                 yield

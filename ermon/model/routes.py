@@ -221,7 +221,7 @@ GRACEFUL_SHUTDOWN = (65535, 0)
 """The community of a path that is about to go away (RFC 8326)."""
 
 
-ROUTE_BYTES = 800
+ROUTE_BYTES = 700
 """Approximate memory of a route, wherever it is held, without its path attributes."""
 
 ATTRIBUTES_BYTES = 600
