@@ -5,7 +5,9 @@ refused before an octet is read), with its MD5 key (RFC 2385) and from as few ho
 
 A router keeps in its own memory what nobody reads. So a connection is read as soon as anything arrives, and held back only while a
 lot of it waits here: closing it then would have the router send all of its tables again, and again be too fast. Only what is not
-caught up with for long is given up with the connection.
+caught up with for long is given up with the connection. Also a connection that is held back is read on, as fast as what waits is
+judged: the end of a session that waits in the kernel waits for what is in front of it there, and for nothing else. So that this is
+little, the kernel may take little.
 
 What the routers send is handed out in turns: the table of one router does not delay what another one reports.
 """
@@ -30,11 +32,17 @@ INITIATION_SECONDS = 10.0
 KEEPALIVE_IDLE_SECONDS, KEEPALIVE_INTERVAL_SECONDS, KEEPALIVE_PROBES = 5, 2, 3
 """A path that is cut is noticed after 11 s. BMP has no keepalive of its own (RFC 7854)."""
 MAX_WAITING_OCTETS = 64 * 2**20
-"""With more of a connection's octets waiting, no more of it is read until half of them are handed out."""
+"""With more of a connection's octets waiting, no more of it is read until some of them are judged."""
+READ_OCTETS = 2**18
+"""So many then: what is read at once (asyncio)."""
+KERNEL_OCTETS = 2**18
+"""What the kernel may take of a connection that nobody reads, which it would choose itself otherwise, up to some MiB
+(tcp(7), tcp_rmem). At 100 ms to a router and back it lets through 2.5 MB/s: more than is judged in that time.
+"""
 CATCH_UP_SECONDS = 300.0
-"""A connection that had to be held back, and whose octets have not all been handed out since, is closed after this time."""
+"""A connection that had to be held back, and whose octets have not all been judged since, is closed after this time."""
 PIECE_OCTETS = 2**13
-"""No more of a connection is handed out at once: some 80 messages, which are read in some milliseconds."""
+"""No more of a connection is handed out at once."""
 _PIECE_COST = 256
 """Octets of memory that each piece takes besides its own: many small ones count as what they take."""
 MAX_KEY_OCTETS = 80
@@ -50,6 +58,8 @@ NO_INITIATION = f"no Initiation within {INITIATION_SECONDS:g} s"
 REPLACED = "another connection of the router replaced it"
 REMOVED = "the configuration no longer has it"
 CHANGED = "the configuration requires something else of it"
+ABANDONED = frozenset({FELL_BEHIND, REPLACED, REMOVED, CHANGED})
+"""Reasons why a connection ends with which what waits of it means nothing any more: with any other, it is judged first."""
 
 
 class BmpListenError(Exception):
@@ -230,7 +240,7 @@ class BmpListener:
         router, number = connection.router.router, connection.number
         if self._connections.get(router) is connection:
             del self._connections[router]
-        if connection.is_opened and reason != FELL_BEHIND:
+        if connection.is_opened and reason not in ABANDONED:
             self.put(Closed(router, number, reason))
             return
         kept = [each for each in self._waiting.pop(router, ()) if _number_of(each) != number]
@@ -257,11 +267,27 @@ class BmpListener:
         self.put(mark)
         await mark.reached
 
-    async def next(self) -> Received:
-        """Return what has happened next."""
+    def keeps(self, router: str, number: int, octets: int) -> None:
+        """Note how much of what was handed out of a connection is not judged yet: it waits as what was not handed out."""
+        if (connection := self._numbered(router, number)) is not None:
+            connection.keeps(octets)
+
+    async def arrival(self) -> None:
+        """Return when something has happened that is not handed out."""
         while not self._waiting:
             self._arrived.clear()
             await self._arrived.wait()
+
+    async def next(self) -> Received:
+        """Return what has happened next."""
+        while (received := self.take()) is None:
+            await self.arrival()
+        return received
+
+    def take(self) -> Received | None:
+        """Return what has happened next; ``None``: nothing has."""
+        if not self._waiting:
+            return None
         router = next(iter(self._waiting))
         waiting = self._waiting.pop(router)
         received = waiting.popleft()
@@ -290,6 +316,9 @@ class _Connection(asyncio.Protocol):
         self._key = key
         self._waiting = 0
         """Octets that were read and not handed out, with what they cost besides."""
+        self._kept = 0
+        """The same of those that were handed out and are not judged."""
+        self._is_held_back = False
         self._listener = listener
         self._reason: str | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -330,22 +359,33 @@ class _Connection(asyncio.Protocol):
             piece = data[at : at + PIECE_OCTETS]
             self._waiting += len(piece) + _PIECE_COST
             self._listener.put(Octets(self.router.router, self.number, piece))
-        if self._waiting > MAX_WAITING_OCTETS and self._transport is not None:
-            self._transport.pause_reading()
-            if self._behind is None:
-                loop = asyncio.get_running_loop()
-                self._behind = loop.call_later(CATCH_UP_SECONDS, self.close, FELL_BEHIND)
+        self._balance()
 
     def handed_out(self, received: Received) -> None:
         self.is_opened = True
-        if not isinstance(received, Octets):
+        if isinstance(received, Octets):
+            self._waiting -= len(received.data) + _PIECE_COST
+            self._balance()
+
+    def keeps(self, octets: int) -> None:
+        self._kept = octets
+        self._balance()
+
+    def _balance(self) -> None:
+        """Read while little waits."""
+        waiting, transport = self._waiting + self._kept, self._transport
+        if transport is None or self._reason is not None:
             return
-        self._waiting -= len(received.data) + _PIECE_COST
-        if self._behind is None or self._transport is None:
-            return
-        if self._waiting <= MAX_WAITING_OCTETS // 2:
-            self._transport.resume_reading()
-        if not self._waiting:
+        if not self._is_held_back and waiting > MAX_WAITING_OCTETS:
+            self._is_held_back = True
+            transport.pause_reading()
+            if self._behind is None:
+                loop = asyncio.get_running_loop()
+                self._behind = loop.call_later(CATCH_UP_SECONDS, self.close, FELL_BEHIND)
+        elif self._is_held_back and waiting <= MAX_WAITING_OCTETS - min(READ_OCTETS, MAX_WAITING_OCTETS // 2):
+            self._is_held_back = False
+            transport.resume_reading()
+        if not waiting:
             self._caught_up()
 
     def _caught_up(self) -> None:
@@ -374,6 +414,9 @@ def _bind(listener: socket.socket, host: str, port: int) -> None:
     try:
         listener.setblocking(False)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(
+            socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_OCTETS
+        )  # its connections have the same
         if listener.family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind((host, port))

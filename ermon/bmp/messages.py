@@ -36,12 +36,15 @@ MAX_PEERS_REMEMBERED = 4_096
 MAX_OPEN_OCTETS = 4_096
 """No session has a longer OPEN, whatever it negotiates (RFC 8654 section 4)."""
 
-_COMMON_HEADER_OCTETS = 6
+_COMMON_HEADER = struct.Struct("!BIB")
 """Version, message length and message type (RFC 7854 section 4.1)."""
+COMMON_HEADER_OCTETS, KIND_AT = _COMMON_HEADER.size, 5
+_common_header = struct.Struct("!BI").unpack_from
+"""The version and the length."""
 _PEER_HEADER = struct.Struct("!BB8s16sI4sII")
 """Peer type, flags, distinguisher, address, ASN, BGP identifier, and the time in seconds and microseconds (section 4.2)."""
 PEER_HEADER_OCTETS = _PEER_HEADER.size
-_TELLING_OCTETS = 30
+TELLING_OCTETS = 30
 """Of them, all but the BGP identifier and the time: ermon uses neither."""
 
 _IPV6, _POST_POLICY, _TWO_OCTET_PATHS, _ADJ_RIB_OUT = 0x80, 0x40, 0x20, 0x10
@@ -78,33 +81,41 @@ class Framer:
 
         ``BmpError`` comes after the last message in front of the error.
         """
+        for message in self.cut(data):
+            yield message[KIND_AT], message[COMMON_HEADER_OCTETS:]
+
+    def cut(self, data: bytes) -> Iterator[bytes]:
+        """Yield as ``feed``, but each message with its common header."""
         held = self._held
         held += data
         at = 0
         try:
-            while len(held) - at >= _COMMON_HEADER_OCTETS:
-                size = self._size(held, at)
+            while len(held) - at >= COMMON_HEADER_OCTETS:
+                version, size = _common_header(held, at)
+                if version != VERSION or not COMMON_HEADER_OCTETS <= size <= self._max_octets:
+                    raise BmpError(self._problem(version, size))
                 if len(held) - at < size:
                     return
-                body = bytes(held[at + _COMMON_HEADER_OCTETS : at + size])
-                kind = held[at + 5]
+                message = bytes(held[at : at + size])
                 at += size
-                yield kind, body
+                yield message
         finally:
             del held[:at]
 
-    def _size(self, held: bytearray, at: int) -> int:
-        version, size = held[at], int.from_bytes(held[at + 1 : at + 5], "big")
+    def _problem(self, version: int, size: int) -> str:
         if version != VERSION:
-            raise BmpError(f"BMP version {version}, which is not {VERSION}")
-        if not _COMMON_HEADER_OCTETS <= size <= self._max_octets:
-            raise BmpError(f"a BMP message of {size} octets; the limit is {self._max_octets}")
-        return size
+            return f"BMP version {version}, which is not {VERSION}"
+        return f"a BMP message of {size} octets; the limit is {self._max_octets}"
+
+    @property
+    def rest(self) -> bytes:
+        """The octets behind the last message that was yielded."""
+        return bytes(self._held)
 
 
 def write_message(kind: Kind, body: bytes) -> bytes:
     """Put the common header in front of a message (RFC 7854 section 4.1)."""
-    return struct.pack("!BIB", VERSION, _COMMON_HEADER_OCTETS + len(body), kind) + body
+    return _COMMON_HEADER.pack(VERSION, COMMON_HEADER_OCTETS + len(body), kind) + body
 
 
 class Rib(StrEnum):
@@ -229,14 +240,14 @@ class Peers:
 
     def read(self, body: bytes) -> Peer:
         """Read as ``read_peer``."""
-        known = self._known.get(body[:_TELLING_OCTETS])
+        known = self._known.get(body[:TELLING_OCTETS])
         return self._remember(body) if known is None or len(body) < _PEER_HEADER.size else known
 
     def _remember(self, body: bytes) -> Peer:
         peer = read_peer(body)
         if len(self._known) >= MAX_PEERS_REMEMBERED:
             self._known.clear()
-        self._known[body[:_TELLING_OCTETS]] = peer
+        self._known[body[:TELLING_OCTETS]] = peer
         return peer
 
 

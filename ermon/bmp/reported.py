@@ -10,7 +10,7 @@ from ermon.bgp.open import codec_between
 from ermon.bgp.update import Read
 from ermon.bmp.messages import PeerUp, Rib, SessionKey, Statistics
 from ermon.bmp.sessions import Feeds
-from ermon.model.prefixes import Family
+from ermon.model.prefixes import VERSIONS, Family
 from ermon.model.routes import Route, RouteKey
 
 MAX_COUNTED_ROUTES = 100_000
@@ -49,6 +49,10 @@ class Session:
     def has_path_ids(self, rib: Rib) -> bool:
         """Return whether the session has path identifiers in that direction. Routers disagree on whether they report them."""
         return bool(self._add_path[rib in _OUTBOUND])
+
+    def has_routes_of(self, rib: Rib) -> bool:
+        """Return whether routes of that table are routes of a feed, and can be read."""
+        return rib in self.by_rib and not self.has_path_ids(rib)
 
     def is_of(self, up: PeerUp) -> bool:
         """Return whether it is the session that a Peer Up reports, and not another one with the same neighbor."""
@@ -93,7 +97,8 @@ class RouteMemory:
             before = len(counted)
             if read.withdrawn:
                 counted.difference_update(read.withdrawn)
-            counted.update([route.key for route in read.announced if route.prefix.family == family])
+            version = VERSIONS[family]
+            counted.update([route.key for route in read.announced if route.prefix[0] == version])
             self.counted += len(counted) - before
         if self.counted > MAX_COUNTED_ROUTES:
             self.forget_counted(session)

@@ -58,7 +58,7 @@ from ermon.model.events import (
     Uninteresting,
     Update,
 )
-from ermon.model.prefixes import Family
+from ermon.model.prefixes import VERSIONS, Family
 
 FIRST_PEER_UPS_SECONDS = 10.0
 """How long after its Initiation a router may report the sessions that are up: the routers that were tried need half a second."""
@@ -68,6 +68,9 @@ STATISTICS_WITHIN_SECONDS = 180.0
 
 MAX_PEERS = 4_096
 """Sessions of a connection that ermon keeps in mind."""
+
+MAX_ATTRIBUTES = 65_536
+"""Sets of path attributes that are remembered as they came. Nearly all of them are of routes that are held, which share them."""
 
 
 class RejectReason(StrEnum):
@@ -125,9 +128,11 @@ class RouterStream:
         self._shared = monitored.shared()
         self._within = statistics_within
         self._interest = interest
+        self.max_octets = max_octets
+        """Of a message."""
         self._framer = Framer(max_octets)
         self._peers = Peers()
-        self._attributes = AttributesCache()
+        self._attributes = AttributesCache(MAX_ATTRIBUTES)
         self._sessions: dict[SessionKey, Session] = {}
         self._up: dict[str, set[SessionKey]] = {}
         """By feed: the sessions that are up."""
@@ -148,6 +153,10 @@ class RouterStream:
         """Return what another stream must take to read on from here."""
         reports = (write_message(Kind.PEER_UP, body) for body in self._peer_ups.values())
         return b"".join((write_message(Kind.INITIATION, b""), *reports)) if self.is_initiated else b""
+
+    def session(self, key: SessionKey) -> Session | None:
+        """Return a session that is a feed and is up."""
+        return self._sessions.get(key)
 
     # Octets --------------------------------------------------------------------------------------------
 
@@ -192,9 +201,9 @@ class RouterStream:
         if session is None:
             return
         self._policy.note(peer.rib, time)
-        feeds = session.by_rib.get(peer.rib)
-        if feeds is None or session.has_path_ids(peer.rib):
+        if not session.has_routes_of(peer.rib):
             return
+        feeds = session.by_rib[peer.rib]
         message = read_route_monitoring(peer, body)
         if message.surplus:
             taken.rejected.append(
@@ -321,6 +330,10 @@ class RouterStream:
                 )
             elif routes := held.get(name):
                 yield Update(time, name, (), tuple(sorted(routes)))
+        for of, name in session.feeds.items():
+            # It may have been the only one of its feed whose first dump was not over.
+            if self._up[name] and of not in session.ends and held is not None:
+                yield from self._first_dump_over(of, name, time)
 
     # Routes --------------------------------------------------------------------------------------------
 
@@ -373,8 +386,9 @@ class RouterStream:
                     self._remembered.forget_counted(session)  # nothing is left to find out by it
                 yield from self._first_dump_over(of, name, time)
             return
-        announced = tuple([route for route in read.announced if route.prefix.family == family])
-        withdrawn = tuple([key for key in read.withdrawn if key[0].family == family])
+        version = VERSIONS[family]
+        announced = tuple([route for route in read.announced if route.prefix[0] == version])
+        withdrawn = tuple([key for key in read.withdrawn if key[0][0] == version])
         if (interest := self._interest(name)) is not None:
             interest.note(announced)
         if name in self._shared:

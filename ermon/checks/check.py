@@ -33,7 +33,7 @@ class Section(StrEnum):
 
 SUBJECT_LABELS = (
     *("circuit", "link", "family", "pool", "feed", "uplink", "segment", "ms_service"),
-    *("geo", "group", "peering", "view", "process", "source"),
+    *("geo", "group", "peering", "view", "process", "source", "region"),
 )
 """Every label that a subject can have, in the order in which the series of findings show them."""
 

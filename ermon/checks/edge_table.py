@@ -28,8 +28,8 @@ from ermon.checks.topics import (
 )
 from ermon.model.communities import MICROSOFT_ASN
 from ermon.model.inventory import Circuit, Config, Feed, Link, LinkKey, Peering
-from ermon.model.prefixes import FAMILIES, Prefix, PrefixSet, not_public_space
-from ermon.model.routes import GRACEFUL_SHUTDOWN, LLGR_STALE, Route
+from ermon.model.prefixes import FAMILIES, Family, Prefix, PrefixSet, not_public_space
+from ermon.model.routes import GRACEFUL_SHUTDOWN, LLGR_STALE, Attributes, Route
 
 SERVICE = "service"
 TAGGED = "tagged"
@@ -52,54 +52,69 @@ def classifiers(config: Config) -> Callable[[Feed], Classifier]:
     """Return the function that makes the classifier of an edge table. Routes are sorted by link, and by what the checks
     look for.
     """
-    of_link = _link_sets(config)
+    of_link, of_attributes = _link_sets(config), _attribute_sets(config)
     expected = PrefixSet(
         expected.prefix for circuit in config.circuits.values() for expected in circuit.receive.prefixes
     )
 
-    def all_paths(route: Route, attribution: Attribution) -> Iterator[RouteSet]:
+    def common(attributes: Attributes, family: Family, attribution: Attribution) -> Iterator[RouteSet]:
         if isinstance(attribution, Unattributed):
-            yield RouteSet(UNATTRIBUTED, route.prefix.family)
+            yield RouteSet(UNATTRIBUTED, family)
         elif isinstance(attribution, tuple):
-            yield from of_link(route, attribution)
+            yield from of_attributes(attributes, family, attribution)
 
-    def best_paths(route: Route, attribution: Attribution) -> Iterator[RouteSet]:
-        if expected.overlaps(route.prefix):
-            yield RouteSet(BEST_PATH, route.prefix.family)
-            if attribution is None:
-                yield RouteSet(NOT_MICROSOFT, route.prefix.family)
-        yield from all_paths(route, attribution)
+    def all_paths(route: Route, attribution: Attribution) -> tuple[RouteSet, ...]:
+        return of_link(route, attribution) if isinstance(attribution, tuple) else ()
 
-    return lambda feed: all_paths if feed.add_path else best_paths
+    def best_paths(route: Route, attribution: Attribution) -> tuple[RouteSet, ...]:
+        found = all_paths(route, attribution)
+        if not expected.overlaps(route.prefix):
+            return found
+        family = route.prefix.family
+        elsewhere = (RouteSet(NOT_MICROSOFT, family),) if attribution is None else ()
+        return (RouteSet(BEST_PATH, family), *elsewhere, *found)
+
+    with_all_paths, with_best_paths = Classifier(all_paths, common), Classifier(best_paths, common)
+    return lambda feed: with_all_paths if feed.add_path else with_best_paths
 
 
-def _link_sets(config: Config) -> Callable[[Route, LinkKey], Iterator[RouteSet]]:
-    our_asns = frozenset({config.customer.asn, *config.customer.provider_asns})
-    wanted = {
-        circuit.name: {service.community for service in circuit.receive.services}
-        for circuit in config.circuits.values()
-    }
+def _link_sets(config: Config) -> Callable[[Route, LinkKey], tuple[RouteSet, ...]]:
+    """Return what sorts a link's routes by their prefixes."""
     ours = PrefixSet(config.our_space)
     not_public = not_public_space(config.policy.public_space)
     unexpected = {
         circuit.name: _unexpected(circuit, ours, not_public) for circuit in config.circuits.values()
     }
     unlisted = {circuit.name: _unlisted(circuit) for circuit in config.circuits.values()}
+
+    def route_sets(route: Route, link: LinkKey) -> tuple[RouteSet, ...]:
+        circuit = link[0]
+        if unexpected[circuit](route.prefix):
+            return (RouteSet(UNEXPECTED, route.prefix.family, link=link),)
+        if unlisted[circuit](route):
+            return (RouteSet(UNLISTED, route.prefix.family, link=link),)
+        return ()
+
+    return route_sets
+
+
+def _attribute_sets(config: Config) -> Callable[[Attributes, Family, LinkKey], Iterator[RouteSet]]:
+    """Return what sorts a link's routes by their path attributes."""
+    our_asns = frozenset({config.customer.asn, *config.customer.provider_asns})
+    wanted = {
+        circuit.name: {service.community for service in circuit.receive.services}
+        for circuit in config.circuits.values()
+    }
     private = {circuit.name for circuit in config.circuits.values() if circuit.peering is Peering.PRIVATE}
 
-    def route_sets(route: Route, link: LinkKey) -> Iterator[RouteSet]:
-        circuit, family = link[0], route.prefix.family
-        communities = route.attributes.communities
-        for community in communities & wanted[circuit]:
+    def route_sets(attributes: Attributes, family: Family, link: LinkKey) -> Iterator[RouteSet]:
+        communities = attributes.communities
+        for community in communities & wanted[link[0]]:
             yield RouteSet(SERVICE, family, community_text(community), link)
         for kind in _marks(communities):
             yield RouteSet(kind, family, link=link)
-        if unexpected[circuit](route.prefix):
-            yield RouteSet(UNEXPECTED, family, link=link)
-        elif unlisted[circuit](route):
-            yield RouteSet(UNLISTED, family, link=link)
-        path = microsoft_path(route.attributes, our_asns) or ()
-        if circuit in private and path and GATEWAY_PATH.issuperset(path):
+        path = microsoft_path(attributes, our_asns) or ()
+        if link[0] in private and path and GATEWAY_PATH.issuperset(path):
             yield RouteSet(VNET, family, link=link)
         if not config.policy.microsoft_asns.issuperset(path):
             yield RouteSet(FOREIGN_ORIGIN, family, link=link)

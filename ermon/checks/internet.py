@@ -70,7 +70,7 @@ def classifiers(config: Config) -> Callable[[Feed], Classifier]:
 
     def classifier(feed: Feed) -> Classifier:
         mirrors_uplink = feed.view is View.TO_INTERNET
-        return lambda route, _: route_sets(route, mirrors_uplink=mirrors_uplink)
+        return Classifier(lambda route, _: route_sets(route, mirrors_uplink=mirrors_uplink))
 
     return classifier
 

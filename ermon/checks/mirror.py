@@ -229,7 +229,7 @@ def _classifier(space: _Space, circuit: Circuit, link: str | None, own_pools: li
             if applies:
                 yield RouteSet(kind, family)
 
-    return route_sets
+    return Classifier(route_sets)
 
 
 def _useless_path(route: Route, peering: Peering, own_asn: int) -> bool:

@@ -11,7 +11,17 @@ from functools import partial
 from ermon.checks import needs
 from ermon.checks.check import AcceptanceStep, Check, NotTested, Section, Tested
 from ermon.checks.facts import Facts
-from ermon.checks.subject import OK, UNKNOWN, Evidence, Subject, Verdict, link_labels, on_feed, violated
+from ermon.checks.subject import (
+    OK,
+    UNKNOWN,
+    Evidence,
+    Subject,
+    Verdict,
+    link_labels,
+    on_feed,
+    region_labels,
+    violated,
+)
 from ermon.checks.topics import feed_topic, process_topic
 from ermon.model.inventory import Config, Feed, Link
 from ermon.model.prefixes import Family
@@ -37,7 +47,9 @@ def bmp_down(config: Config) -> Iterator[Subject]:
     for connection, feeds in _connections(config):
         topics = frozenset({process_topic(connection)})
         judge = partial(_bmp_down, connection)
-        yield Subject("bmp-down", (("process", connection),), topics, judge, feeds=feeds)
+        yield Subject(
+            "bmp-down", (("process", connection), *region_labels(config)), topics, judge, feeds=feeds
+        )
 
 
 def _bmp_down(connection: str, facts: Facts) -> Verdict:
@@ -59,6 +71,7 @@ BMP_DOWN = Check(
     clear_after=0,
     subjects=bmp_down,
     labels=("process",),
+    optional_labels=("region",),
     summary="No BMP connection {process}: ermon cannot see the sessions of that router",
     needs=needs.nothing_else,
     suppresses=(

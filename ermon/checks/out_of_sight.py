@@ -11,7 +11,7 @@ from functools import partial
 from ermon.checks import needs, unattributed
 from ermon.checks.check import AcceptanceStep, Check, Section, Tested
 from ermon.checks.facts import Facts, circuit_seen
-from ermon.checks.subject import OK, UNKNOWN, Evidence, Subject, Verdict, violated
+from ermon.checks.subject import OK, UNKNOWN, Evidence, Subject, Verdict, region_labels, violated
 from ermon.checks.topics import (
     OUT_OF_SIGHT,
     Topic,
@@ -183,7 +183,7 @@ def sight_lost(config: Config) -> Iterator[Subject]:
     if len(routers) >= FEWEST_ROUTERS:
         feeds = tuple(feed.name for feed in tables)
         judge = partial(_sight_lost, config, len(routers))
-        yield Subject("sight-lost", (), frozenset({OUT_OF_SIGHT}), judge, feeds=feeds)
+        yield Subject("sight-lost", region_labels(config), frozenset({OUT_OF_SIGHT}), judge, feeds=feeds)
 
 
 def _sight_lost(config: Config, routers: int, facts: Facts) -> Verdict:
@@ -203,6 +203,7 @@ SIGHT_LOST = Check(
     raise_after=60,
     clear_after=0,
     subjects=sight_lost,
+    optional_labels=("region",),
     summary="ermon cannot see most routers: the cause is probably at ermon's end",
     needs=needs.nothing_else,
     suppresses=("circuit-unseen", "feed-down"),

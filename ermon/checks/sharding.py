@@ -9,11 +9,35 @@ several, a Prometheus rule over their series.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from ermon.model.inventory import Circuit, Config, Feed, Link, LinkKey, RoutingTable, View
 from ermon.model.prefixes import Family
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """Which part of the network an instance watches, as its flags say."""
+
+    feeds_match: tuple[str, ...] = ()
+    """Globs of the names of its feeds; none: it has all feeds."""
+    region: str = ""
+    """Its name beside other instances, on findings that are about the instance itself; empty: it has none."""
+
+    def apply(self, config: Config) -> Config:
+        """Return the configuration of this instance. Raise ``NoFeedError`` if no feed would be left."""
+        return replace(only_feeds(config, self.feeds_match), region=self.region)
+
+    def mistakes(self, config: Config) -> Iterator[str]:
+        """Yield what its flags probably should not say of a configuration."""
+        for glob in idle_globs(config, self.feeds_match):
+            yield f"--feeds.match={glob} matches no feed"
+        if self.feeds_match and not self.region:
+            yield (
+                "--feeds.match without --region=NAME: alerts about this ermon itself, such as exabgp-down, cannot be "
+                "distinguished from those of the other ermons"
+            )
 
 
 class NoFeedError(ValueError):
@@ -22,7 +46,8 @@ class NoFeedError(ValueError):
 
 def only_feeds(config: Config, globs: Iterable[str]) -> Config:
     """Return the configuration of an instance that has only the feeds that a glob matches; without globs, ``config``
-    itself. Published lists of a circuit, and Azure's view of it, are read only by the instances that judge it.
+    itself. Published lists of a circuit, and Azure's view of it, are read only by the instances that judge it, and a router
+    reports its sessions only to the instances that have one of them.
 
     Raise ``NoFeedError`` if no feed would be left.
     """
@@ -34,7 +59,9 @@ def only_feeds(config: Config, globs: Iterable[str]) -> Config:
         asked = " ".join(f"--feeds.match={glob}" for glob in globs)
         raise NoFeedError(f"{asked} matches no feed; there are {', '.join(config.feeds)}")
     elsewhere = {name: feed for name, feed in config.feeds.items() if name not in here}
-    config = replace(config, feeds=here, elsewhere=elsewhere)
+    reporting = {feed.router for feed in here.values() if feed.by_bmp}
+    bmp = {name: router for name, router in config.bmp.items() if name in reporting}
+    config = replace(config, feeds=here, elsewhere=elsewhere, bmp=bmp)
     shard = Shard(config)
     circuits = {
         name: circuit

@@ -27,6 +27,7 @@ from ermon.checks.subject import (
     Verdict,
     feed_labels,
     on_feed,
+    region_labels,
     violated,
 )
 from ermon.checks.topics import STORAGE, content_topic, feed_topic, process_topic, router_topic, source_topic
@@ -359,8 +360,7 @@ SOURCE_REJECTED = Check(
 
 
 def storage_failed(config: Config) -> Iterator[Subject]:
-    del config  # every configuration has this subject
-    yield Subject("storage-failed", (), frozenset({STORAGE}), _storage_failed)
+    yield Subject("storage-failed", region_labels(config), frozenset({STORAGE}), _storage_failed)
 
 
 def _storage_failed(facts: Facts) -> Verdict:
@@ -375,6 +375,7 @@ STORAGE_FAILED = Check(
     raise_after=0,
     clear_after=0,
     subjects=storage_failed,
+    optional_labels=("region",),
     summary="ermon cannot write its state",
     needs=needs.nothing_else,
     acceptance=NotTested("the watching goes on"),
@@ -390,7 +391,12 @@ the quiet time.
 def exabgp_down(config: Config) -> Iterator[Subject]:
     for process in config.processes:
         topics = frozenset({process_topic(process)})
-        yield Subject("exabgp-down", (("process", process),), topics, partial(_exabgp_down, process))
+        yield Subject(
+            "exabgp-down",
+            (("process", process), *region_labels(config)),
+            topics,
+            partial(_exabgp_down, process),
+        )
 
 
 def _exabgp_down(process: str, facts: Facts) -> Verdict:
@@ -416,6 +422,7 @@ EXABGP_DOWN = Check(
     clear_after=0,
     subjects=exabgp_down,
     labels=("process",),
+    optional_labels=("region",),
     summary="ExaBGP process {process} is not running or does not answer",
     needs=needs.nothing_else,
     suppresses=("feed-down", "circuit-unseen", "sight-lost"),

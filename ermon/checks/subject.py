@@ -15,9 +15,9 @@ from ermon.checks.attribution import Attribution
 from ermon.checks.facts import Facts
 from ermon.checks.topics import Counted, RouteSet, Topic
 from ermon.model.findings import Status
-from ermon.model.inventory import Feed, Link
+from ermon.model.inventory import Config, Feed, Link
 from ermon.model.prefixes import FAMILIES, Family, Prefix
-from ermon.model.routes import Route, RouteKey
+from ermon.model.routes import Attributes, Route, RouteKey
 from ermon.model.settings import Severity
 
 Labels = tuple[tuple[str, str], ...]
@@ -31,6 +31,13 @@ def feed_labels(feed: Feed) -> Labels:
     """Return the labels of a feed: its name, and the uplink that it mirrors."""
     uplink = (("uplink", feed.uplink),) if feed.uplink is not None else ()
     return (("feed", feed.name), *uplink)
+
+
+def region_labels(config: Config) -> Labels:
+    """Return the label of a subject that is about this instance itself. Each of several instances has such a subject, and
+    nothing else distinguishes them.
+    """
+    return (("region", config.region),) if config.region else ()
 
 
 LISTED = 20
@@ -154,7 +161,16 @@ class Subject:
     """The feeds whose ExaBGP process, or BMP connection, is the cause if it is down."""
 
 
-Classifier = Callable[[Route, Attribution], Iterable[RouteSet]]
-"""Returns the sets that a route of a feed belongs to. It depends on the route and (on an edge table) the link over
-which the route was learned, and on nothing that changes with time.
-"""
+def _no_sets(*_: object) -> Iterable[RouteSet]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Classifier:
+    """Sorts a feed's routes into sets. Into which depends on the route and (on an edge table) the link over which it was
+    learned, and on nothing that changes with time.
+    """
+
+    by_route: Callable[[Route, Attribution], Iterable[RouteSet]]
+    by_attributes: Callable[[Attributes, Family, Attribution], Iterable[RouteSet]] = _no_sets
+    """Returns further sets, which all routes with these attributes belong to: this is asked once for all of them."""

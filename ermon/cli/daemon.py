@@ -15,10 +15,11 @@ from ermon.cli.shared import (
     UNREACHABLE,
     Commands,
     add_config_file,
-    add_feeds_match,
+    add_instance,
     add_web,
     byte_size,
     duration,
+    instance_of,
     load_configs,
     web_options,
 )
@@ -34,7 +35,7 @@ def add_run(commands: Commands) -> None:
         "metrics. SIGHUP reloads the configuration; SIGTERM stops ermon.",
     )
     add_config_file(parser, "the configuration")
-    add_feeds_match(parser)
+    add_instance(parser)
     add_web(parser)
     _add_runtime(parser)
     _add_storage(parser)
@@ -136,7 +137,7 @@ def _run(options: argparse.Namespace) -> int:
 
     logs.configure(options.log_level, options.log_format)
     loaded, web = load_configs(options)
-    loaded = loaded.only_feeds(options.feeds_match)
+    loaded = loaded.of(instance_of(options))
     with ExitStack() as stack:
         runtime = options.runtime or _directory("RUNTIME_DIRECTORY")
         if runtime is None:
@@ -145,7 +146,7 @@ def _run(options: argparse.Namespace) -> int:
             config_file=options.config_file,
             runtime=Path(runtime),
             **web_options(options, tls=web.tls is not None),
-            feeds_match=tuple(options.feeds_match),
+            instance=instance_of(options),
             storage=options.storage or _directory("STATE_DIRECTORY"),
             retention_seconds=options.retention,
             record=options.record,

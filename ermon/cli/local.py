@@ -19,8 +19,10 @@ from ermon.cli.shared import (
     WRONG,
     Commands,
     RefusedError,
+    add_instance,
     add_target,
     add_web_config,
+    instance_of,
     load_configs,
     target_of,
 )
@@ -106,6 +108,7 @@ def add_check(commands: Commands) -> None:
     )
     parser.add_argument("config_file", type=Path, metavar="CONFIG")
     add_web_config(parser)
+    add_instance(parser)
     add_target(
         parser,
         optional="address of a running daemon: also show what this file would raise and clear there, with the routes that "
@@ -123,7 +126,8 @@ def _check(options: argparse.Namespace) -> int:
     from ermon.config.lints import lint
 
     loaded, web = load_configs(options)
-    for warning in web.warnings:
+    instance = instance_of(options)
+    for warning in (*web.warnings, *instance.mistakes(loaded.of(instance).config)):
         print(warning)
     found = lint(loaded, time.time(), options.config_file.parent, here=options.here)
     for finding in found:

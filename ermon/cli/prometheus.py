@@ -19,11 +19,13 @@ from ermon.cli.shared import (
     add_feeds_match,
     add_target,
     external_url,
+    instance_of,
     target_of,
 )
 
 if TYPE_CHECKING:
     from ermon.api.answers import ProbeGroupDoc
+    from ermon.checks.sharding import Instance
     from ermon.model.inventory import Config
     from ermon.rules.nat import NatSessions
 
@@ -182,7 +184,7 @@ def _probes(options: argparse.Namespace) -> int:
     if options.config_file is None:
         groups = asyncio.run(_asked_for_probes(options))
     else:
-        groups, code = _probes_of(options.config_file, options.feeds_match)
+        groups, code = _probes_of(options.config_file, instance_of(options))
     print(
         json.dumps(
             [{"targets": list(each.targets), "labels": dict(each.labels)} for each in groups], indent=2
@@ -199,7 +201,7 @@ async def _asked_for_probes(options: argparse.Namespace) -> list[ProbeGroupDoc]:
         return await client.bare("probes", list[ProbeGroupDoc])
 
 
-def _probes_of(config_file: Path, feeds_match: list[str]) -> tuple[list[ProbeGroupDoc], int]:
+def _probes_of(config_file: Path, instance: Instance) -> tuple[list[ProbeGroupDoc], int]:
     """Return the targets of a configuration and of its lists that are files, and the exit code."""
     from ermon.api.answers import ProbeGroupDoc
     from ermon.config.load import load_config
@@ -208,7 +210,7 @@ def _probes_of(config_file: Path, feeds_match: list[str]) -> tuple[list[ProbeGro
     from ermon.sources.published import with_published
     from ermon.sources.reading import load_local
 
-    config = load_config(config_file).only_feeds(feeds_match).config
+    config = load_config(config_file).of(instance).config
     lists, problems = load_local(config, config_file.parent)
     config = with_published(config, lists)
     missing = unread(config)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ermon.cli.shared import FINE, USAGE, Commands, RefusedError, add_feeds_match
+from ermon.cli.shared import FINE, USAGE, Commands, RefusedError, add_feeds_match, add_instance, instance_of
 
 if TYPE_CHECKING:
     from ermon.config.load import LoadedConfig
@@ -56,7 +56,7 @@ def add_replay(commands: Commands) -> None:
         help="with --mrt: the feed of all peers that no feed's addresses fit, such as the feed of an edge table for a router's own table, or "
         "one of the view internet for the table of a route collector",
     )
-    add_feeds_match(parser)
+    add_instance(parser)
     parser.add_argument(
         "--until",
         type=float,
@@ -99,7 +99,7 @@ def _replay(options: argparse.Namespace) -> int:
         )
     if options.feed and not options.mrt:
         raise RefusedError("--feed is for --mrt: lines of ExaBGP say themselves of which feed they are")
-    loaded = load_config(options.config_file).only_feeds(options.feeds_match)
+    loaded = load_config(options.config_file).of(instance_of(options))
     replay_them = _replay_mrt if options.mrt else _replay_lines
     return replay_them(options, loaded, flush=STANDARD_INPUT in (options.mrt or options.events))
 
@@ -266,7 +266,7 @@ def _export(options: argparse.Namespace) -> int:
     def note(text: str) -> None:
         print(f"{lines.path}: {text}" if lines.path else text, file=sys.stderr)
 
-    config = load_config(options.config_file).only_feeds(options.feeds_match).config
+    config = load_config(options.config_file).of(instance_of(options)).config
     if unknown := sorted(set(options.feeds) - set(config.feeds)):
         raise RefusedError(f"there is no feed {unknown[0]!r}; there are {', '.join(sorted(config.feeds))}")
     if options.since is not None and options.until is not None and options.until < options.since:

@@ -16,6 +16,7 @@ from ermon.cli.shared import (
     RefusedError,
     add_config_file,
     add_feeds_match,
+    instance_of,
 )
 from ermon.model.prefixes import Family
 
@@ -78,7 +79,7 @@ def _exabgp(options: argparse.Namespace) -> int:
     from ermon.config.load import load_config
     from ermon.exabgp.configure import render
 
-    config = load_config(options.config_file).only_feeds(options.feeds_match).config
+    config = load_config(options.config_file).of(instance_of(options)).config
     if options.process is not None and options.process not in config.processes:
         known = ", ".join(config.processes)
         raise RefusedError(f"there is no process {options.process!r}: there are {known}")

@@ -91,6 +91,22 @@ def add_config_file(parser: argparse.ArgumentParser, text: str, default: Path | 
     )
 
 
+MAX_REGION_CHARACTERS = 64
+"""Of a name that is a label of metrics and alerts."""
+
+
+def add_instance(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say which part of the network this ermon watches, as ``instance_of`` reads them."""
+    add_feeds_match(parser)
+    parser.add_argument(
+        "--region",
+        type=_region,
+        metavar="NAME",
+        help="the name of this ermon's region: the label region of findings about ermon itself (exabgp-down, bmp-down, "
+        "sight-lost, storage-failed), so that those of two regions are two alerts",
+    )
+
+
 def add_feeds_match(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--feeds.match",
@@ -101,6 +117,21 @@ def add_feeds_match(parser: argparse.ArgumentParser) -> None:
         help="use only the feeds whose names match, such as 'edge-us-*', and judge only what they show; for one ermon in "
         "each region, all with the same configuration; may be repeated (default: all feeds)",
     )
+
+
+def _region(text: str) -> str:
+    if not text.isprintable() or not text.strip() or len(text) > MAX_REGION_CHARACTERS:
+        raise argparse.ArgumentTypeError(
+            f"a name of 1 to {MAX_REGION_CHARACTERS} printable characters, such as us"
+        )
+    return text
+
+
+def instance_of(options: argparse.Namespace) -> Instance:
+    """Return the instance that the flags of ``add_instance`` or ``add_feeds_match`` describe."""
+    from ermon.checks.sharding import Instance
+
+    return Instance(tuple(options.feeds_match), getattr(options, "region", None) or "")
 
 
 def duration(text: str) -> float:
@@ -121,6 +152,7 @@ def byte_size(text: str) -> int:
 
 
 if TYPE_CHECKING:
+    from ermon.checks.sharding import Instance
     from ermon.client.target import Target
     from ermon.config.load import LoadedConfig
     from ermon.httpd.shell import WebConfig

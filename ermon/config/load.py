@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from ermon.checks.sharding import only_feeds
+from ermon.checks.sharding import Instance
 from ermon.config.build import build
 from ermon.config.problems import Complaint, in_order
 from ermon.config.rules import cautions, complaints, unknown_names
@@ -48,11 +47,9 @@ class LoadedConfig:
     positions: Positions
     """Line and column of every key: ``positions.problem(("feeds", "edge-1", "peer"), "…")``."""
 
-    def only_feeds(self, globs: Iterable[str]) -> LoadedConfig:
-        """Return the configuration of an instance that has only the feeds that a glob matches; without globs, ``self``.
-        Raise ``sharding.NoFeedError`` if no feed would be left.
-        """
-        return replace(self, config=only_feeds(self.config, globs))
+    def of(self, instance: Instance) -> LoadedConfig:
+        """Return the configuration of an instance. Raise ``sharding.NoFeedError`` if no feed would be left."""
+        return replace(self, config=instance.apply(self.config))
 
 
 def load_config(path: Path) -> LoadedConfig:

@@ -33,6 +33,8 @@ RENDER_INTERVAL_SECONDS = 1.0
 leak of a whole table would grow with its square. Evidence without routes is updated at each change: the reason of a
 feed that is down may change twice in a second.
 """
+RENDERED_PER_SECOND = 20_000
+"""Evidence with more routes is updated less often than once in a second, so that these many routes are looked at in one."""
 CLEARED_FINDINGS = 1_000
 """How many cleared findings are remembered."""
 CLEARED_BECAUSE = "cleared_because"
@@ -456,7 +458,8 @@ class AlarmKeeper:
         if proof is None:
             return
         cheap = not (callable(proof.details) or proof.routes or proof.prefixes)
-        alarm.outdated = not cheap and now - alarm.rendered_at < RENDER_INTERVAL_SECONDS
+        interval = max(RENDER_INTERVAL_SECONDS, len(proof.routes) / RENDERED_PER_SECOND)
+        alarm.outdated = not cheap and now - alarm.rendered_at < interval
         if not alarm.outdated:
             alarm.state.evidence = evidence.render(proof)
             alarm.rendered_at = now

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import Generic, TypeVar
 
 from ermon.checks.facts import link_down
@@ -57,21 +58,26 @@ class Comparison(Generic[Key]):
         self._sides = sides
         self._topic = topic
 
-    def prefix_changed(self, key: Key, prefix: Prefix) -> None:
-        """Compare one prefix again that came to a side or went from it."""
-        family = prefix.family
-        differs = _differ(self._sides(self._facts, key, family), prefix)
-        known = self._differences.get((key, family), ())
-        if differs != (prefix in known):
-            changed = self._differences.setdefault((key, family), set())
-            (changed.add if differs else changed.discard)(prefix)
+    def prefixes_changed(self, key: Key, family: Family, prefixes: AbstractSet[Prefix]) -> None:
+        """Compare these prefixes again, which came to a side or went from it."""
+        sides = self._sides(self._facts, key, family)
+        differing = {prefix for prefix in prefixes if _differ(sides, prefix)} if len(sides) > 1 else set()
+        known = self._differences.get((key, family))
+        if known is None:
+            known = self._differences[key, family] = set()
+        if differing != prefixes & known:
+            known -= prefixes
+            known |= differing
             self._facts.pending.topics.add(self._topic(key, family))
 
     def sides_changed(self, key: Key, family: Family) -> None:
         """Compare all prefixes again: a side came or went, or a feed can now prove more than before."""
         sides = self._sides(self._facts, key, family)
-        everything = {prefix for side in sides for table in side.tables for prefix in table.prefixes(family)}
-        differing = {prefix for prefix in everything if _differ(sides, prefix)}
+        differing: set[Prefix] = set()
+        if len(sides) > 1:
+            tables = (table for side in sides for table in side.tables)
+            everything = {prefix for table in tables for prefix in table.prefixes(family)}
+            differing = {prefix for prefix in everything if _differ(sides, prefix)}
         if differing != self._differences.get((key, family), set()):
             self._differences[key, family] = differing
             self._facts.pending.topics.add(self._topic(key, family))

@@ -71,7 +71,7 @@ class Reading:
 
 
 @dataclass(slots=True)
-class LinkTables:
+class LinkReadings:
     """What is known of the edge router at the far end of one link. Times are seconds since the epoch."""
 
     refresh: float
@@ -104,7 +104,7 @@ class LinkTables:
             return None
         return round(last + max(OVERDUE_SECONDS, REFRESHES_VALID * self.refresh), 6)
 
-    def copy(self) -> LinkTables:
+    def copy(self) -> LinkReadings:
         return replace(self, readings=tuple(r.copy() for r in self.readings), changed=dict(self.changed))
 
     def take(self, event: AzureTables) -> None:
@@ -139,7 +139,7 @@ class MicrosoftTables:
     def __init__(self, facts: NetworkFacts) -> None:
         self._facts = facts
         config = facts.config
-        self.links = {link.key: LinkTables(refresh) for link, refresh in links_with_tables(config)}
+        self.links = {link.key: LinkReadings(refresh) for link, refresh in links_with_tables(config)}
         self._pool_space = PrefixSet(prefix for pool in config.pools.values() for prefix in pool.prefixes)
         self._our_space = PrefixSet(config.our_space)
         self._subnets = [(subnet, link.key) for link in config.links for subnet in link.subnets]
@@ -160,8 +160,7 @@ class MicrosoftTables:
             for reading in earlier.readings:
                 for prefixes in (reading.held, reading.lacking):
                     prefixes -= {prefix for prefix in prefixes if not self._pool_space.overlaps(prefix)}
-                for prefix in (*reading.only_microsoft, *reading.only_ours):
-                    self.touched(link, prefix)
+                self.touched(link, (*reading.only_microsoft, *reading.only_ours))
         return self.links.keys() & before.links.keys()
 
     def restore(self, memories: Iterable[TablesMemory]) -> None:
@@ -177,9 +176,9 @@ class MicrosoftTables:
             return
         if feed.view is View.TO_MICROSOFT and self._pool_space.overlaps(prefix):
             self._advertised_changed(link, self.links[link], prefix)
-        self.touched(link, prefix)
+        self.touched(link, (prefix,))
 
-    def _advertised_changed(self, link: LinkKey, tables: LinkTables, prefix: Prefix) -> None:
+    def _advertised_changed(self, link: LinkKey, tables: LinkReadings, prefix: Prefix) -> None:
         facts = self._facts
         mirrors = facts.config.mirrors.get(link, ())
         if any(prefix in facts.feeds[mirror.name].rib for mirror in mirrors):
@@ -191,10 +190,10 @@ class MicrosoftTables:
             reading.lacking.discard(prefix)
         facts.pending.topics.add(azure_tables_topic(link))
 
-    def touched(self, link: LinkKey, prefix: Prefix) -> None:
-        """Note that a feed may have begun or ceased to show a prefix of a link."""
+    def touched(self, link: LinkKey, prefixes: Iterable[Prefix]) -> None:
+        """Note that a feed may have begun or ceased to show prefixes of a link."""
         if link in self.links:
-            self._facts.pending.azure.add((link, prefix))
+            self._facts.pending.azure.update((link, prefix) for prefix in prefixes)
 
     def routes_changed(self, link: LinkKey, prefix: Prefix) -> bool:
         """Note that a feed has begun or ceased to show a prefix on a link; return whether a difference is over by that."""
@@ -221,7 +220,7 @@ class MicrosoftTables:
 
     # A reading ------------------------------------------------------------------------------------------
 
-    def take(self, event: AzureTables) -> LinkTables | None:
+    def take(self, event: AzureTables) -> LinkReadings | None:
         """Take in what was read; return the link's tables, ``None`` if the configuration does not name it."""
         tables = self.links.get(event.link)
         if tables is None:
@@ -386,7 +385,7 @@ class MicrosoftTables:
         asked = max(at for at in (tables.neighbors_asked, tables.arp_asked) if at is not None)
         return f"{'; '.join(found)} (asked {utc_text(self._facts.wall(asked))})"
 
-    def _sessions(self, link: LinkKey, family: Family, tables: LinkTables) -> Iterator[str]:
+    def _sessions(self, link: LinkKey, family: Family, tables: LinkReadings) -> Iterator[str]:
         subnets = [s for s in self._facts.config.link(link).subnets if s.family == family]
         for neighbor in tables.neighbors:
             address = neighbor.parsed
@@ -442,7 +441,7 @@ class ReadingMemory(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class TablesMemory(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The ``LinkTables`` of a link. A file format."""
+    """The ``LinkReadings`` of a link. A file format."""
 
     link: LinkKey
     since: float | None = None
@@ -457,7 +456,7 @@ class TablesMemory(msgspec.Struct, frozen=True, omit_defaults=True):
     changed: dict[str, float] = {}
 
     @classmethod
-    def of(cls, link: LinkKey, tables: LinkTables) -> TablesMemory:
+    def of(cls, link: LinkKey, tables: LinkReadings) -> TablesMemory:
         return cls(
             link,
             tables.since,
@@ -472,8 +471,8 @@ class TablesMemory(msgspec.Struct, frozen=True, omit_defaults=True):
             {str(prefix): at for prefix, at in sorted(tables.changed.items())},
         )
 
-    def tables(self, refresh: float) -> LinkTables:
-        return LinkTables(
+    def tables(self, refresh: float) -> LinkReadings:
+        return LinkReadings(
             refresh,
             self.since,
             self.read_at,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from collections.abc import Set as AbstractSet
 
 from ermon.core.rib import AdjRibIn
 from ermon.model.prefixes import Prefix, PrefixIndex
@@ -17,10 +18,16 @@ class ExpectedPrefixes:
         for prefix in self.prefixes:
             self._index[prefix] = True
 
-    def overlapping(self, prefix: Prefix) -> set[Prefix]:
-        """Return the expected prefixes that share an address with ``prefix``."""
-        found = {expected for expected, _ in self._index.inside(prefix)}
-        found.update(expected for expected, _ in self._index.covering(prefix))
+    def overlapping(self, prefixes: Collection[Prefix]) -> AbstractSet[Prefix]:
+        """Return the expected prefixes that share an address with one of ``prefixes``. Of so many prefixes that it takes
+        longer to find out, return all.
+        """
+        if len(prefixes) >= len(self.prefixes):
+            return self.prefixes
+        found: set[Prefix] = set()
+        for prefix in prefixes:
+            found.update(expected for expected, _ in self._index.inside(prefix))
+            found.update(expected for expected, _ in self._index.covering(prefix))
         return found
 
 
@@ -32,13 +39,13 @@ class ExpectedCoverage:
         self._table = table
         self.uncovered = {prefix for prefix in expected.prefixes if not table.covers(prefix)}
 
-    def touched(self, prefix: Prefix) -> bool:
-        """Compare again after ``prefix`` came or went; return whether the result has changed.
+    def touched(self, prefixes: Collection[Prefix]) -> bool:
+        """Compare again after ``prefixes`` came or went; return whether the result has changed.
 
-        Only the expected prefixes that overlap it can have changed.
+        Only the expected prefixes that overlap one of them can have changed.
         """
         changed = False
-        for expected in self._expected.overlapping(prefix):
+        for expected in self._expected.overlapping(prefixes):
             covered = self._table.covers(expected)
             if covered == (expected in self.uncovered):
                 (self.uncovered.discard if covered else self.uncovered.add)(expected)

@@ -17,9 +17,11 @@ def render(evidence: Evidence) -> dict[str, Any]:
     if prefixes:
         rendered["prefixes"] = [str(prefix) for prefix in heapq.nsmallest(LISTED, prefixes)]
         rendered["prefixes_total"] = len(prefixes)
-    attributes = [route.attributes for route in evidence.routes]
+    # Many routes share few attributes, and a leak of a whole table is rendered once in a second.
+    attributes = {route.attributes for route in evidence.routes}
     if attributes:
-        rendered["as_paths"] = heapq.nsmallest(LISTED, {found.path_text for found in attributes})
+        paths = {found.as_path for found in attributes}
+        rendered["as_paths"] = heapq.nsmallest(LISTED, {path.text for path in paths})
         next_hops = {found.next_hop for found in attributes if found.next_hop is not None}
         rendered["next_hops"] = [str(next_hop) for next_hop in heapq.nsmallest(LISTED, next_hops)]
     for name, values in (("feeds", evidence.feeds), ("routers", evidence.routers)):

@@ -152,7 +152,7 @@ class NetworkFacts:
             name: FeedState(
                 feed,
                 Session.of(feed.families),
-                AdjRibIn(counts_addresses=feed.view is View.TO_MICROSOFT),
+                AdjRibIn(),
                 losses=rolling(config, sight.FLAP_LOSSES, sight.FLAP_WINDOW.of(config)),
             )
             for name, feed in sorted(config.feeds.items())
@@ -379,9 +379,7 @@ class NetworkFacts:
         return self.feeds[feed].session.unreadable
 
     def connection_awaited(self, connection: str) -> bool:
-        return any(
-            self.awaited(name) for name, state in self.feeds.items() if state.feed.process == connection
-        )
+        return any(map(self.awaited, self._feeds_of.get(connection, ())))
 
     def has_statistics(self, connection: str) -> bool:
         state = self.processes[connection]
@@ -391,6 +389,14 @@ class NetworkFacts:
         """Return when the present BMP connection began; ``None`` if there is none."""
         state = self.processes[connection]
         return state.connected_at if state.up else None
+
+    @cached_property
+    def _feeds_of(self) -> Mapping[str, Collection[str]]:
+        """By process: its feeds."""
+        found: dict[str, list[str]] = {}
+        for name, state in self.feeds.items():
+            found.setdefault(state.feed.process, []).append(name)
+        return found
 
     @cached_property
     def feeds_at(self) -> Mapping[str, Collection[str]]:
@@ -432,11 +438,8 @@ class NetworkFacts:
         return state.awaited_until is not None and not state.session.up
 
     def sessions_awaited(self, process: str) -> Collection[str]:
-        return [
-            name
-            for name, state in self.feeds.items()
-            if state.feed.process == process and state.awaited is Awaited.BACK and self.awaited(name)
-        ]
+        names = self._feeds_of.get(process, ())
+        return [name for name in names if self.feeds[name].awaited is Awaited.BACK and self.awaited(name)]
 
     def process_up(self, process: str) -> bool | None:
         state = self.processes[process]

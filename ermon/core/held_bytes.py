@@ -7,14 +7,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ermon.core.rib import RouteChange
+from ermon.checks.topics import RouteSet
 from ermon.model.routes import ROUTE_BYTES, Attributes
 
 
 @dataclass(slots=True)
-class _Shared:
+class Shared:
+    """Path attributes that routes of a feed share, and what was found out about them."""
+
     attributes: Attributes
     routes: int = 0
+    sorted_by: tuple[object, ...] = ()
+    """What the ``sets`` follow from, besides the attributes."""
+    sets: tuple[RouteSet, ...] = ()
 
 
 class HeldBytes:
@@ -22,28 +27,29 @@ class HeldBytes:
 
     def __init__(self) -> None:
         self.total = 0
-        self._shared: dict[Attributes, _Shared] = {}
+        self._shared: dict[Attributes, Shared] = {}
 
     def shared(self, attributes: Attributes) -> Attributes:
         """Return the equal value that other routes share already, or else ``attributes`` itself."""
         found = self._shared.get(attributes)
         return attributes if found is None else found.attributes
 
-    def changed(self, change: RouteChange) -> None:
-        if change.new is not None:
-            self._enter(change.new.attributes)
-        if change.old is not None:
-            self._leave(change.old.attributes)
+    def known(self, attributes: Attributes) -> Shared:
+        """Return what is known of the attributes of a route that is held."""
+        return self._shared[attributes]
 
-    def _enter(self, attributes: Attributes) -> None:
+    def enter(self, attributes: Attributes) -> Shared:
+        """Count a route."""
         found = self._shared.get(attributes)
         if found is None:
-            found = self._shared[attributes] = _Shared(attributes)
+            found = self._shared[attributes] = Shared(attributes)
             self.total += attributes.held_bytes
         found.routes += 1
         self.total += ROUTE_BYTES
+        return found
 
-    def _leave(self, attributes: Attributes) -> None:
+    def leave(self, attributes: Attributes) -> None:
+        """Count a route no longer."""
         found = self._shared[attributes]
         found.routes -= 1
         self.total -= ROUTE_BYTES

@@ -32,7 +32,7 @@ from ermon.checks.topics import (
     seen_topic,
 )
 from ermon.core import link_states, maintenance
-from ermon.core.azure_tables import LinkTables
+from ermon.core.azure_tables import LinkReadings
 from ermon.core.facts import NetworkFacts
 from ermon.core.route_index import RouteIndex
 from ermon.core.sight import Sight
@@ -162,8 +162,8 @@ class Layers:
         self._tell_pools()
 
     def _tell_pools(self) -> None:
-        if self.routes.pools_changed:
-            changed, self.routes.pools_changed = self.routes.pools_changed, set()
+        if self.routes.sets.pools_changed:
+            changed, self.routes.sets.pools_changed = self.routes.sets.pools_changed, set()
             self.changes += [PoolChanged(self.facts.now, pool) for pool in sorted(changed)]
 
     def _refresh_canaries(self) -> None:
@@ -221,8 +221,8 @@ class Layers:
         facts.pending.topics.add(link_topic(link, family))
         facts.pending.drains.add((link, family))
         facts.pending.mirrors.add(link[0])
-        self.routes.received.sides_changed(link[0], family)
-        self.routes.preferences.links_changed(link[0], family)
+        self.routes.links.received.sides_changed(link[0], family)
+        self.routes.links.preferences.links_changed(link[0], family)
 
     def _ceases_to_be_up(self, link: Link, family: Family, info: LinkInfo) -> None:
         learned = self.routes.learned
@@ -338,7 +338,7 @@ class Layers:
             changed = {link for link, prefix in touched if facts.microsoft.routes_changed(link, prefix)}
             pending.topics.update(map(azure_tables_topic, changed))
 
-    def watch_azure(self, link: LinkKey, tables: LinkTables) -> None:
+    def watch_azure(self, link: LinkKey, tables: LinkReadings) -> None:
         """Set timers for when what was read last of Microsoft's tables no longer counts, and when that is reported."""
         self.watch(AzureTablesOverdue(link), tables.overdue_at)
         asked = (tables.neighbors_asked, tables.arp_asked, *(each.asked for each in tables.readings[-1:]))
@@ -356,5 +356,5 @@ class Layers:
         if pending.sights:
             touched, pending.sights = pending.sights, set()
             for link, family in sorted(touched):
-                self.routes.compare_sights(link, family)
+                self.routes.links.compare_sights(link, family)
                 yield

@@ -8,7 +8,7 @@ until it is up again.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from ermon.model.inventory import LinkKey
 from ermon.model.prefixes import Family, Prefix, PrefixIndex
@@ -43,14 +43,15 @@ class LearnedPrefixes:
         """Return whether ``prefix`` is equal to or inside a learned one."""
         return any(True for _ in self._index.covering(prefix))
 
-    def appeared(self, link: LinkKey, prefix: Prefix) -> None:
-        """Note that one more feed shows ``prefix`` on the link."""
-        key = (link, prefix.family)
-        present = self._present.setdefault(key, {})
-        present[prefix] = present.get(prefix, 0) + 1
-        if key in self._gone:
-            self._gone[key].pop(prefix, None)
-        self._add(link, prefix)
+    def appeared(self, link: LinkKey, family: Family, prefixes: Iterable[Prefix]) -> None:
+        """Note that one more feed shows these prefixes of a family on the link."""
+        key = (link, family)
+        present, gone = self._present.setdefault(key, {}), self._gone.get(key)
+        for prefix in prefixes:
+            present[prefix] = present.get(prefix, 0) + 1
+            if gone:
+                gone.pop(prefix, None)
+            self._add(link, prefix)
 
     def vanished(self, link: LinkKey, prefix: Prefix, now: float) -> None:
         """Note that one feed less shows ``prefix`` on the link."""

@@ -6,6 +6,7 @@ A drain prepends to the AS path, so it moves no traffic if LOCAL_PREF differs (R
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import permutations
 
 from ermon.checks.facts import Preference
@@ -25,20 +26,23 @@ class LinkPreferences:
         self._facts = facts
         self._values: dict[tuple[str, Family], dict[Prefix, _Values]] = {}
 
-    def prefix_changed(self, circuit: str, prefix: Prefix) -> None:
-        """Compare one prefix again whose routes on a link changed."""
-        key = (circuit, prefix.family)
-        known = self._values.setdefault(key, {})
-        before, after = known.get(prefix, {}), self._look(self._tables(*key), prefix)
-        if before == after:
+    def prefixes_changed(self, circuit: str, family: Family, prefixes: Iterable[Prefix]) -> None:
+        """Compare these prefixes again, whose routes on a link changed."""
+        key = (circuit, family)
+        known, tables = self._values.setdefault(key, {}), self._tables(circuit, family)
+        if not tables and not known:
             return
-        self._count(key[1], before, -1)
-        self._count(key[1], after, 1)
-        if after:
-            known[prefix] = after
-        else:
-            del known[prefix]
-        self._facts.pending.topics.add(preference_topic(*key))
+        for prefix in prefixes:
+            before, after = known.get(prefix, {}), self._look(tables, prefix)
+            if before == after:
+                continue
+            self._count(family, before, -1)
+            self._count(family, after, 1)
+            if after:
+                known[prefix] = after
+            else:
+                del known[prefix]
+            self._facts.pending.topics.add(preference_topic(*key))
 
     def links_changed(self, circuit: str, family: Family) -> None:
         """Compare all prefixes again: a feed can prove more or less than before."""

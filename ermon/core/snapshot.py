@@ -395,7 +395,7 @@ def _restore_feed(reactor: Reactor, state: FeedState, memory: FeedMemory, routes
     earlier = [(link, tuple((time, FAMILIES[0]) for time in times)) for link, times in memory.churn]
     for link, changes in (*earlier, *memory.churned):
         if reactor.facts.has_link(link):
-            reactor.routes.churn(state, link).restore(changes)
+            reactor.routes.links.churn(state, link).restore(changes)
     state.strays.restore(memory.strays)
     _restore_passed_over(state, memory)
     for route in routes:

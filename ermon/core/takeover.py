@@ -152,7 +152,7 @@ def _adopt_feed(new: Reactor, state: FeedState, old: Reactor, before: FeedState)
         new.timers.set(ResendDue(name), state.teardown_at + TEARDOWN_INTERVAL_SECONDS)
     for link, churn in before.churn.items():
         if new.facts.has_link(link):
-            new.routes.churn(state, link).restore(churn.recent(new.facts.now))
+            new.routes.links.churn(state, link).restore(churn.recent(new.facts.now))
             new.facts.pending.churn.add((name, link))
     new.processes.take_over(state, before)
 
@@ -182,10 +182,10 @@ def expect(reactor: Reactor, expectations: Expectations) -> Iterator[None]:
     facts.expect(config, expectations.expected)
     yield
     for state in facts.feeds.values():
-        if state.feed.view is not View.EDGE_TABLE:
+        if not state.feed.shows_links:
             continue
         for link in [link for link in state.tables if link[0] in changed]:
-            reactor.routes.cover_again(state, link)
+            reactor.routes.links.cover_again(state, link)
             facts.pending.topics.add(missing_topic(link))
             yield
         if not state.feed.add_path or any(judges_lists(config.circuits[c]) for c in changed):

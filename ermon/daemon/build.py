@@ -17,6 +17,7 @@ from ermon.aio.own import own_folder
 from ermon.aio.slices import let_the_loop_through
 from ermon.azure.table_arm import ask_device
 from ermon.azure.table_files import TablesRead
+from ermon.checks.sharding import Instance
 from ermon.config.load import ConfigError, LoadedConfig
 from ermon.config.secrets import SecretError, Secrets, read_secrets
 from ermon.core.accepting import Labels
@@ -91,8 +92,7 @@ class Options:
     record: Path | None = None
     """The folder for recordings of ExaBGP's output; ``None``: nothing is recorded."""
     record_limits: Limits = field(default_factory=Limits)
-    feeds_match: tuple[str, ...] = ()
-    """Globs for the names of the feeds of this instance; empty: all feeds."""
+    instance: Instance = field(default_factory=Instance)
     relay_buffer_limit: int = BUFFER_LIMIT
     """Bytes that each relay buffers for ermon."""
     answer_seconds: float = ANSWER_SECONDS
@@ -124,7 +124,7 @@ async def serve(options: Options, loaded: LoadedConfig) -> None:
         structlog.get_logger().warning(
             "no --storage.path: findings, baselines and maintenance windows will be lost on restart"
         )
-    log_notes(structlog.get_logger(), loaded, options.feeds_match, time.time())
+    log_notes(structlog.get_logger(), loaded, options.instance, time.time())
     let_the_loop_through()
     faulthandler.enable()  # the watchdog's SIGABRT then shows where ermon was stuck
     gc.set_threshold(GARBAGE_THRESHOLD)
@@ -389,7 +389,7 @@ class Parts:
     def reloader(self) -> Reloader:
         return Reloader(
             self._options.config_file,
-            self._options.feeds_match,
+            self._options.instance,
             driver=self.driver,
             supervisor=self.supervisor,
             stations=self.stations,

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import structlog
 
 from ermon.bmp.listen import BmpListenError
-from ermon.checks.sharding import NoFeedError
+from ermon.checks.sharding import Instance, NoFeedError
 from ermon.config.load import ConfigError, load_config
 from ermon.config.secrets import SecretError, Secrets, read_secrets
 from ermon.core.monitor import Parts
@@ -139,14 +139,14 @@ class PublishedLists:
 
 
 class Reloader:
-    """Reloads ``file`` for the feeds that ``feeds_match`` selects. One reload runs at a time. Requests that arrive while
+    """Reloads ``file`` for an instance. One reload runs at a time. Requests that arrive while
     a reload waits for its turn share that reload.
     """
 
     def __init__(
         self,
         file: Path,
-        feeds_match: Sequence[str],
+        instance: Instance,
         *,
         driver: Driver,
         supervisor: FeedSupervisor,
@@ -161,7 +161,7 @@ class Reloader:
         systemd: Systemd,
     ) -> None:
         self._file = file
-        self._feeds_match = feeds_match
+        self._instance = instance
         self._driver = driver
         self._supervisor = supervisor
         self._stations = stations
@@ -193,7 +193,7 @@ class Reloader:
     async def _reload(self) -> list[str]:
         try:
             loaded = await asyncio.to_thread(load_config, self._file)
-            loaded = loaded.only_feeds(self._feeds_match)
+            loaded = loaded.of(self._instance)
             secrets = await asyncio.to_thread(read_secrets, loaded.config, self._file)
             await self._go_over(loaded.config, secrets)
         except (
@@ -210,7 +210,7 @@ class Reloader:
                 self._log.error("reload refused", problem=problem)
             self._telemetry.reloaded(successful=False)
             return problems
-        await asyncio.to_thread(log_notes, self._log, loaded, self._feeds_match, time.time())
+        await asyncio.to_thread(log_notes, self._log, loaded, self._instance, time.time())
         self._telemetry.reloaded(successful=True)
         self._log.info("configuration reloaded")
         return []
@@ -225,6 +225,7 @@ class Reloader:
             parts = await asyncio.to_thread(Parts, with_lists, self._driver.clock.now())
             async with self._driver.still():
                 await self._driver.go_over(parts)
+                self._stations.go_over(config)
                 self._recorder.begin(Reason.RELOAD)
                 self._telemetry.reconfigure(config)
                 self._senders.reconfigure(config, secrets)

@@ -9,12 +9,12 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Iterable, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
 
-from ermon.checks.sharding import idle_globs
+from ermon.checks.sharding import Instance
 from ermon.config.lints import lint
 from ermon.config.load import LoadedConfig
 from ermon.model.findings import Transition, TransitionState
@@ -103,11 +103,11 @@ def log_transition(log: structlog.typing.FilteringBoundLogger, transition: Trans
 
 
 def log_notes(
-    log: structlog.typing.FilteringBoundLogger, loaded: LoadedConfig, globs: Iterable[str], now: float
+    log: structlog.typing.FilteringBoundLogger, loaded: LoadedConfig, instance: Instance, now: float
 ) -> None:
-    """Log likely mistakes in the configuration and ``--feeds.match``, and weaknesses of the inventory."""
-    for glob in idle_globs(loaded.config, globs):
-        log.warning("configuration", problem=f"--feeds.match={glob} matches no feed")
+    """Log likely mistakes in the configuration and in the instance's flags, and weaknesses of the inventory."""
+    for mistake in instance.mistakes(loaded.config):
+        log.warning("configuration", problem=mistake)
     for found in lint(loaded, now):
         write = log.warning if found.counts and found.name == "no-effect" else log.info
         write("design note", problem=str(found))

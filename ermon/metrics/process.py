@@ -198,6 +198,11 @@ class Telemetry:
         self._bmp_messages = self._counter(
             "ermon_bmp_messages_total", "BMP messages received from a router.", "router"
         )
+        self._bmp_moot = self._counter(
+            "ermon_bmp_moot_messages_total",
+            "BMP messages of a router that were not judged, because their session or the connection had ended.",
+            "router",
+        )
         self._bmp_rejected = self._counter(
             "ermon_bmp_rejected_total",
             "BMP messages of a router that could not be read, or not in full.",
@@ -237,7 +242,7 @@ class Telemetry:
         self._read_feeds = frozenset(config.exabgp_feeds)
         _keep_series(self._behind, self._read_feeds)
         self._routers = frozenset(config.bmp)
-        for bmp_metric in (self._bmp_up, self._bmp_messages):
+        for bmp_metric in (self._bmp_up, self._bmp_messages, self._bmp_moot):
             _keep_series(bmp_metric, self._routers)
         _keep_series(self._bmp_rejected, self._routers, BmpRejectReason)
         for receiver_metric in (self._notifications, self._failures):
@@ -325,12 +330,15 @@ class Telemetry:
     def raised(self, check: str) -> None:
         self._raised.labels(check).inc()
 
-    def bmp(self, router: str, *, up: bool, messages: int) -> None:
-        """Note whether a router is connected by BMP, and how many messages it has just sent; a reload may have removed it."""
+    def bmp(self, router: str, *, up: bool, messages: int, moot: int) -> None:
+        """Note whether a router is connected by BMP, how many more of its messages were judged, and how many never will be;
+        a reload may have removed it.
+        """
         if router not in self._routers:
             return
         self._bmp_up.labels(router).set(int(up))
-        self._bmp_messages.labels(router).inc(messages)
+        self._bmp_messages.labels(router).inc(messages + moot)
+        self._bmp_moot.labels(router).inc(moot)
 
     def bmp_rejected(self, router: str, reason: BmpRejectReason) -> None:
         if router in self._routers:

@@ -453,6 +453,8 @@ class Config:
     """When the file was last written: seconds since the epoch; ``None`` if that is not known."""
     elsewhere: Mapping[str, Feed] = field(default_factory=dict)
     """Feeds of other instances, if each instance watches its region."""
+    region: str = ""
+    """The name of this instance's region; empty: it has none."""
     routers: Mapping[str, frozenset[Address]] = field(default_factory=dict)
     """Own addresses of each router."""
     platforms: Mapping[str, str] = field(default_factory=dict)
@@ -481,6 +483,11 @@ class Config:
     pre_policy: Mapping[LinkFamily, Feed] = field(init=False, compare=False, repr=False)
     """The same before the router's inbound policy, where it reports that."""
 
+    exabgp_feeds: Mapping[str, Feed] = field(init=False, compare=False, repr=False)
+    """The feeds that are BGP sessions of routers with ermon, and not the routers' own that they report by BMP."""
+    connections: tuple[str, ...] = field(init=False, compare=False, repr=False)
+    """Names of the BMP connections that carry feeds."""
+
     def __post_init__(self) -> None:
         # Found once for all: asking every feed for each link would cost the square of the network.
         edges: dict[RoutingTable, list[Feed]] = {}
@@ -499,6 +506,10 @@ class Config:
         object.__setattr__(self, "pre_policy", pre_policy)
         object.__setattr__(self, "edge_tables", {key: tuple(feeds) for key, feeds in edges.items()})
         object.__setattr__(self, "mirrors", {key: tuple(feeds) for key, feeds in mirrors.items()})
+        exabgp_feeds = {name: feed for name, feed in self.feeds.items() if not feed.by_bmp}
+        connections = sorted({feed.process for feed in self.feeds.values() if feed.by_bmp})
+        object.__setattr__(self, "exabgp_feeds", exabgp_feeds)
+        object.__setattr__(self, "connections", tuple(connections))
 
     @property
     def links(self) -> Iterator[Link]:
@@ -511,11 +522,6 @@ class Config:
     def tables_of(self, link: Link) -> tuple[Feed, ...]:
         """The edge tables of the link's own router and VRF, which prove whether the link has routes."""
         return self.edge_tables.get(link.table, ())
-
-    @property
-    def exabgp_feeds(self) -> Mapping[str, Feed]:
-        """The feeds that are BGP sessions of routers with ermon, and not the routers' own that they report by BMP."""
-        return {name: feed for name, feed in self.feeds.items() if not feed.by_bmp}
 
     def eyes_of(self, link: Link) -> tuple[Feed, ...]:
         """The feeds that show whether the link has routes: its router's own sessions with Microsoft, and the edge tables."""
@@ -547,11 +553,6 @@ class Config:
         """Names of the ExaBGP processes, ``edges`` first."""
         names = dict.fromkeys(feed.process for feed in self.feeds.values() if not feed.by_bmp)
         return tuple(sorted(names, key=lambda name: (name != EDGES, name)))
-
-    @property
-    def connections(self) -> tuple[str, ...]:
-        """Names of the BMP connections that carry feeds."""
-        return tuple(sorted({feed.process for feed in self.feeds.values() if feed.by_bmp}))
 
 
 class ExpectationPeriods:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import socket
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Generic, Literal, NamedTuple, TypeVar
 
 from netaddr.ip import IPV4_NOT_GLOBALLY_REACHABLE, IPV6_NOT_GLOBALLY_REACHABLE
@@ -18,14 +18,22 @@ from sortedcontainers import SortedList
 
 Family = Literal["ipv4", "ipv6"]
 FAMILIES: tuple[Family, Family] = ("ipv4", "ipv6")
+VERSIONS: Mapping[Family, int] = {"ipv4": 4, "ipv6": 6}
+"""The IP version of each family: the first number of its prefixes. To compare it is faster than to ask for the family."""
 FAMILY_NAMES: Mapping[str, str] = {"ipv4": "IPv4", "ipv6": "IPv6"}
 """The spelling of address families in text."""
 
 _BITS = {4: 32, 6: 128}
 
-_LENGTHS = {
-    version: {str(length): (length, (1 << (bits - length)) - 1) for length in range(bits + 1)}
+_HOST_BITS = {
+    version: tuple((1 << (bits - length)) - 1 for length in range(bits + 1))
     for version, bits in _BITS.items()
+}
+"""By version and prefix length: a mask of the host bits."""
+
+_LENGTHS = {
+    version: {str(length): (length, host_bits) for length, host_bits in enumerate(masks)}
+    for version, masks in _HOST_BITS.items()
 }
 """By version and text of a prefix length: the length, and a mask of the host bits."""
 
@@ -48,7 +56,7 @@ class Prefix(NamedTuple):
     @property
     def last(self) -> int:
         """The last address, as an integer."""
-        return self.value | ((1 << (_BITS[self.version] - self.length)) - 1)
+        return self.value | _HOST_BITS[self.version][self.length]
 
     @property
     def is_default(self) -> bool:
@@ -68,6 +76,9 @@ class Prefix(NamedTuple):
     def __str__(self) -> str:
         return f"{format_address(self.version, self.value)}/{self.length}"
 
+
+_new_prefix: Callable[[type[Prefix], Iterable[int]], Prefix] = tuple.__new__
+"""For full tables: ``Prefix()`` takes twice as long."""
 
 DEFAULT_ROUTE: dict[Family, Prefix] = {"ipv4": Prefix(4, 0, 0), "ipv6": Prefix(6, 0, 0)}
 
@@ -138,7 +149,7 @@ def _read_prefix(text: str, *, masked: bool) -> Prefix:
         if not masked:
             raise ValueError(f"{text!r} is not a prefix: host bits are set")
         value &= ~host_bits
-    return tuple.__new__(Prefix, (version, value, length))  # for full tables: Prefix() is slower
+    return _new_prefix(Prefix, (version, value, length))
 
 
 def supernet(prefix: Prefix, length: int) -> Prefix:
@@ -234,13 +245,19 @@ class PrefixIndex(Generic[V]):
     """A dictionary by prefix that also finds the entries that cover a prefix, and those inside one.
 
     A search for covering entries costs one look-up for each length in use. A search for entries inside costs a binary
-    search and what it finds. Neither grows with the table.
+    search and what it finds. Neither grows with the table. Entries are sorted when they are searched: a first dump comes
+    route by route, and sorting all of it at once costs a fraction of finding a place for each.
     """
 
     def __init__(self) -> None:
         self._values: dict[Prefix, V] = {}
-        self._sorted: SortedList[Prefix] = SortedList()
-        self._lengths: dict[tuple[int, int], int] = {}
+        self._sorted: SortedList[Prefix] | None = None
+        """All entries but the ``_unsorted`` ones; ``None`` until they are searched, and once most are unsorted."""
+        self._unsorted: set[Prefix] = set()
+        self._lengths: dict[int, dict[int, int]] = {version: {} for version in _BITS}
+        """By version and length: the number of entries."""
+        self._masks: dict[int, tuple[tuple[int, int], ...]] = dict.fromkeys(_BITS, ())
+        """By version: the lengths in use, the shortest first, and the mask of each."""
 
     def __len__(self) -> int:
         return len(self._values)
@@ -256,43 +273,74 @@ class PrefixIndex(Generic[V]):
 
     def __setitem__(self, prefix: Prefix, value: V) -> None:
         if prefix not in self._values:
-            key = (prefix.version, prefix.length)
-            self._lengths[key] = self._lengths.get(key, 0) + 1
-            self._sorted.add(prefix)
+            version, _, length = prefix
+            lengths = self._lengths[version]
+            if length in lengths:
+                lengths[length] += 1
+            else:
+                lengths[length] = 1
+                self._lengths_changed(version)
+            if self._sorted is not None:
+                self._unsorted.add(prefix)
+                if len(self._unsorted) > len(self._sorted):
+                    self._sorted, self._unsorted = None, set()
         self._values[prefix] = value
 
     def __delitem__(self, prefix: Prefix) -> None:
         del self._values[prefix]
-        key = (prefix.version, prefix.length)
-        self._lengths[key] -= 1
-        if not self._lengths[key]:
-            del self._lengths[key]
-        self._sorted.remove(prefix)
+        version, _, length = prefix
+        lengths = self._lengths[version]
+        lengths[length] -= 1
+        if not lengths[length]:
+            del lengths[length]
+            self._lengths_changed(version)
+        if prefix in self._unsorted:
+            self._unsorted.discard(prefix)
+        elif self._sorted is not None:
+            self._sorted.remove(prefix)
+
+    def _lengths_changed(self, version: int) -> None:
+        bits = _BITS[version]
+        self._masks[version] = tuple(
+            (length, (1 << bits) - (1 << bits - length)) for length in sorted(self._lengths[version])
+        )
+
+    def _in_order(self) -> SortedList[Prefix]:
+        if self._sorted is None:
+            self._sorted = SortedList(self._values)
+        elif self._unsorted:
+            self._sorted.update(self._unsorted)
+            self._unsorted = set()
+        return self._sorted
 
     def covering(self, prefix: Prefix) -> Iterator[tuple[Prefix, V]]:
-        """Yield the entries that are equal to ``prefix`` or contain it."""
-        for version, length in list(self._lengths):
-            if version == prefix.version and length <= prefix.length:
-                found = supernet(prefix, length)
-                value = self._values.get(found)
-                if value is not None:
-                    yield found, value
+        """Yield the entries that are equal to ``prefix`` or contain it, the shortest first."""
+        version, address, longest = prefix
+        for length, mask in self._masks[version]:
+            if length > longest:
+                return
+            found = (version, address & mask, length)
+            value = self._values.get(found)  # type: ignore[call-overload]  # a prefix is equal to its tuple
+            if value is not None:
+                yield _new_prefix(Prefix, found), value
 
     def inside(self, prefix: Prefix) -> Iterator[tuple[Prefix, V]]:
-        """Yield the entries that are equal to ``prefix`` or inside it."""
+        """Yield the entries that are equal to ``prefix`` or inside it, in order."""
         end = Prefix(prefix.version, prefix.last, _BITS[prefix.version])
-        for found in self._sorted.irange(prefix, end):
+        for found in self._in_order().irange(prefix, end):
             yield found, self._values[found]
 
-    def uncovered_addresses(self, prefix: Prefix) -> int:
-        """Count the addresses of ``prefix`` that no other entry covers. A default route covers nothing."""
+    def uncovered_addresses(self, prefix: Prefix, but: Container[Prefix] = ()) -> int:
+        """Count the addresses of ``prefix`` that no other entry covers, ``but`` some that do not count. A default route
+        covers nothing.
+        """
         if prefix.is_default or any(
-            found != prefix and not found.is_default for found, _ in self.covering(prefix)
+            found != prefix and not found.is_default and found not in but
+            for found, _ in self.covering(prefix)
         ):
             return 0
-        return (
-            prefix.last - prefix.value + 1 - address_count(p for p, _ in self.inside(prefix) if p != prefix)
-        )
+        others = (found for found, _ in self.inside(prefix) if found != prefix and found not in but)
+        return prefix.last - prefix.value + 1 - address_count(others)
 
     def covers(self, prefix: Prefix) -> bool:
         """Return whether the entries cover every address of ``prefix``, one alone or several together.

@@ -88,8 +88,19 @@ class AsPath(Sequence[PathSegment]):
     def packed_bytes(self) -> int:
         return len(self._packed)
 
+    @property
+    def text(self) -> str:
+        """The path as routers show it."""
+        words = self._words()
+        if words and words[0] == _SEQUENCE and words[1] == len(words) - 2:
+            return " ".join(map(str, words[2:]))  # nearly all paths: findings about a whole table list theirs
+        return " ".join(map(str, self))
+
+    def _words(self) -> tuple[int, ...]:
+        return unpack(f"{len(self._packed) // 4}I", self._packed)
+
     def __iter__(self) -> Iterator[PathSegment]:
-        words = unpack(f"{len(self._packed) // 4}I", self._packed)
+        words = self._words()
         at = 0
         while at < len(words):
             end = at + 2 + words[at + 1]
@@ -210,7 +221,7 @@ GRACEFUL_SHUTDOWN = (65535, 0)
 """The community of a path that is about to go away (RFC 8326)."""
 
 
-ROUTE_BYTES = 800
+ROUTE_BYTES = 700
 """Approximate memory of a route, wherever it is held, without its path attributes."""
 
 ATTRIBUTES_BYTES = 600
@@ -234,7 +245,7 @@ class Attributes(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
 
     @property
     def path_text(self) -> str:
-        return " ".join(map(str, self.as_path))
+        return self.as_path.text
 
     @property
     def held_bytes(self) -> int:

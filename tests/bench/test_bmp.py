@@ -48,9 +48,15 @@ def test_figures_are_printed_as_tables(capsys: pytest.CaptureFixture[str]) -> No
     Frr.require()
     main(["--rounds=1", "--routes=100", "--sets=10", "--losses=2"])
     rows = [line.split(" | ")[0] for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
-    assert rows[-3:] == [
+    assert rows[-9:] == [
+        "| from Peer Down to the webhook, besides",
+        "| nothing else",
+        "| a table of 100, 5 MB/s",
+        "| the same as fast as ermon reads it",
         "| from BIRD's `disable` to the webhook, besides",
         "| nothing else",
+        "| nothing else, from FRR's Peer Down",
         "| a table of 100",
+        "| a table of 100, from FRR's Peer Down",
     ]
     assert {"| ermon, an uplink's table", "| ermon, a link's table"} <= set(rows)

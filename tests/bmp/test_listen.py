@@ -241,6 +241,35 @@ async def test_what_was_handed_out_waits_no_longer(monkeypatch: pytest.MonkeyPat
                     octets += len(received.data)
 
 
+async def test_what_was_handed_out_waits_until_it_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listen, "MAX_WAITING_OCTETS", 1000)
+    async with station(edge()) as made:
+        with await made.connect() as connection:
+            await made.next()
+            connection.send(b"x" * 10)
+            await made.next()
+            made.listener.keeps("edge-1", 1, 1001)
+            connection.send(b"y")
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(made.listener.next(), 0.2)
+            made.listener.keeps("edge-1", 1, 501)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(made.listener.next(), 0.2)
+            made.listener.keeps("edge-1", 1, 500)
+            assert await made.next() == Octets("edge-1", 1, b"y")
+
+
+async def test_the_kernel_takes_little_of_what_nobody_reads() -> None:
+    async with station(edge()) as made:
+        with await made.connect():
+            await made.next()
+            (connection,) = made.listener._connections.values()
+            transport = connection._transport
+            assert transport is not None
+            taken = transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+            assert taken <= 2 * listen.KERNEL_OCTETS
+
+
 async def test_another_configuration_leaves_connections_that_it_knows() -> None:
     async with station({**edge("127.0.0.2"), **edge("127.0.0.3", "edge-2")}) as made:
         with await made.connect("127.0.0.2") as stays, await made.connect("127.0.0.3"):

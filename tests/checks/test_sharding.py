@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ermon import cli
 from ermon.api.status import UplinkDoc
 from ermon.checks.catalogue import subjects
-from ermon.checks.sharding import NoFeedError, idle_globs, only_feeds
+from ermon.checks.sharding import Instance, NoFeedError, idle_globs, only_feeds
 from ermon.config.lints import lint
 from ermon.config.load import load_config
 from ermon.config.secrets import read_secrets
@@ -29,6 +29,7 @@ from tests.networks import (
     BOTH,
     EDGE,
     METRO_AND_PRIVATE,
+    REPORTED,
     START,
     TWO_CIRCUITS,
     feed,
@@ -110,7 +111,29 @@ def test_published_lists_are_left_to_the_instances_that_judge_their_circuits():
 
 def test_missing_views_do_not_depend_on_the_region():
     loaded = load_config(REFERENCE)
-    assert lint(loaded.only_feeds(["edge-1*"]), START) == lint(loaded, START)
+    assert lint(loaded.of(Instance(("edge-1*",), "us")), START) == lint(loaded, START)
+
+
+ABOUT_THE_INSTANCE = {"exabgp-down", "bmp-down", "sight-lost", "storage-failed"}
+
+
+def test_findings_about_the_instance_itself_carry_its_region():
+    for region in ("", "us"):
+        found = {
+            subject.check: dict(subject.labels).get("region", "")
+            for config in (company().config, REPORTED)
+            for subject in subjects(Instance(region=region).apply(config))
+        }
+        assert {check for check, label in found.items() if label} == (ABOUT_THE_INSTANCE if region else set())
+        assert set(found.values()) == {"", region}
+
+
+def test_a_part_of_the_feeds_without_a_region_is_a_likely_mistake():
+    config = company().config
+    [mistake] = Instance(("edge-1*",)).mistakes(config)
+    assert mistake.startswith("--feeds.match without --region=NAME")
+    assert list(Instance(("edge-1*",), "us").mistakes(config)) == []
+    assert list(Instance().mistakes(config)) == []
 
 
 @pytest.mark.parametrize(

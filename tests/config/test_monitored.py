@@ -223,6 +223,18 @@ def test_an_instance_can_have_some_of_the_sessions(load):
     assert {name.split("/")[1] for name in some.feeds} == {"chicago"}
     assert set(some.feeds) | set(some.elsewhere) == set(config.feeds)
     assert list(only_feeds(config, ["edge-1/isp-a/ipv6"]).feeds) == ["edge-1/isp-a/ipv6"]
+
+
+def test_a_router_reports_only_to_the_instances_that_have_one_of_its_sessions(load):
+    two = NETWORK.replace("circuits:\n", "  edge-2: {bmp: {peer: 192.0.2.202}}\ncircuits:\n", 1)
+    config = load(two).config
+    assert list(config.bmp) == ["edge-1", "edge-2"]
+    assert list(only_feeds(config, ["edge-1/chicago/*"]).bmp) == ["edge-1"]
+    assert list(only_feeds(config, ["*/chicago/*"]).bmp) == ["edge-1", "edge-2"]
+
+
+def test_a_part_of_the_sessions_must_exist(load):
+    config = load(ALL).config
     with pytest.raises(NoFeedError, match="there are edge-1/chicago/primary/ipv4, "):
         only_feeds(config, ["edge-1"])
 

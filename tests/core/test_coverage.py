@@ -20,7 +20,7 @@ def announce(table: AdjRibIn, coverage: ExpectedCoverage, text: str) -> list[boo
     changed = []
     for route in routes(text):
         table.announce(route)
-        changed.append(coverage.touched(route.prefix))
+        changed.append(coverage.touched({route.prefix}))
     return changed
 
 
@@ -44,9 +44,9 @@ def test_a_prefix_is_covered_by_a_larger_one_or_by_its_halves(expected: str, who
     assert announce(table, coverage, whole) == [False]
     for half in prefixes(halves):
         table.withdraw((half, None))
-        assert not coverage.touched(half)
+        assert not coverage.touched({half})
     table.withdraw((parse_prefix(whole), None))
-    assert coverage.touched(parse_prefix(whole))
+    assert coverage.touched({parse_prefix(whole)})
     assert coverage.uncovered == set(prefixes(expected))
 
 
@@ -82,7 +82,7 @@ def test_coverage_is_the_same_as_from_scratch(
             table.announce(routes(str(prefix))[0])
         else:
             table.withdraw((prefix, None))
-        changed = coverage.touched(prefix)
+        changed = coverage.touched({prefix})
         held = [*table.prefixes("ipv4"), *table.prefixes("ipv6")]
         assert coverage.uncovered == {each for each in expected if not naively_covers(held, each)}
         assert changed == (before != coverage.uncovered)

@@ -127,7 +127,7 @@ def learns_a_loss_at_once(level: Level, amount: Amount, drop_percent: float, now
 BUGS: dict[str, tuple[str, str, str, object]] = {
     "a topic that nobody listens to": (
         "two circuits",
-        "ermon.core.route_index",
+        "ermon.core.route_sets",
         "routes_topic",
         lambda *_: Topic("", ()),
     ),
@@ -197,7 +197,7 @@ BUGS: dict[str, tuple[str, str, str, object]] = {
     "mirrors that are compared by their coming and going only": (
         "metro and private",
         "ermon.core.asymmetry.Comparison",
-        "prefix_changed",
+        "prefixes_changed",
         nothing,
     ),
     "a drain that ends when its link falls silent": (
@@ -244,11 +244,11 @@ BUGS: dict[str, tuple[str, str, str, object]] = {
     ),
     "a first dump that counts as churn": (
         "two circuits",
-        "ermon.core.route_index.RouteIndex",
+        "ermon.core.link_tables.LinkTables",
         "_count_churn",
-        lambda routes, state, link, family: (
-            routes.churn(state, link).add(routes.facts.now, family),
-            routes.facts.pending.churn.add((state.feed.name, link)),
+        lambda tables, state, of, routes: (
+            *(tables.churn(state, of[0]).add(tables._facts.now, of[1]) for _ in range(routes)),
+            tables._facts.pending.churn.add((state.feed.name, of[0])),
         ),
     ),
     "churn that goes on for ever": (

@@ -13,7 +13,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from ermon.aio import slices
 from ermon.bmp import listen
+from ermon.bmp.router import RouterStream
+from ermon.bmp.sessions import monitored
 from ermon.config.load import LoadedConfig, load_config
 from ermon.daemon import stations as daemon
 from ermon.daemon.stations import Stations
@@ -31,6 +34,7 @@ from ermon.model.events import (
     StatisticsBegan,
     Update,
 )
+from ermon.recording.recorder import Recorder
 from tests.bgp import announcement, free_port, notification
 from tests.bmp import router
 from tests.bmp.test_listen import ended
@@ -125,6 +129,106 @@ async def test_what_a_router_reports_is_handed_on_in_order(ermon: Daemon) -> Non
         await ermon.until_said(SessionDown(1_000.0, PRIMARY, reason, DownCause.ADMIN_SHUTDOWN))
     await ermon.until_said(ProcessDown(1_000.0, PROCESS, listen.CLOSED))
     assert [type(event) for event in ermon.events] == [ProcessUp, SessionUp, Update, SessionDown, ProcessDown]
+
+
+def routes(count: int) -> list[bytes]:
+    """Return a table of the secondary link's."""
+    updates = (
+        announcement(f"198.51.{at // 64}.{at % 64 * 4}/30", next_hop="203.0.113.6") for at in range(count)
+    )
+    header = router.peer_header("203.0.113.6", flags=router.POST_POLICY)
+    return [router.route_monitoring(update, header) for update in updates]
+
+
+BOTH_UP = router.initiation() + router.peer_up() + router.peer_up(router.peer_header("203.0.113.6"))
+
+
+async def send_at_once(ermon: Daemon, connection: socket.socket, *octets: bytes) -> None:
+    """Send, and have nothing read before all of it has arrived."""
+    said = b"".join(octets)
+    async with ermon.intake.turn, asyncio.timeout(PATIENCE):
+        await asyncio.get_running_loop().sock_sendall(connection, said)
+        waiting = ermon.stations._listener._waiting
+        while True:
+            octets = sum(
+                len(each.data) for each in waiting.get("edge-1", ()) if isinstance(each, listen.Octets)
+            )
+            if octets == len(said):
+                return
+            await asyncio.sleep(0)
+
+
+def updates(events: list[Event]) -> int:
+    return sum(event.updates for event in events if isinstance(event, Update))
+
+
+async def test_the_end_of_a_session_is_told_before_the_routes_of_another_are_judged(
+    ermon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slices, "SLICE_SECONDS", 0.0)  # a slice is a piece
+    monkeypatch.setattr(daemon, "READS_IN_A_ROW", 10**6)
+    with ermon.connect() as connection:
+        await send_at_once(ermon, connection, BOTH_UP, *routes(1_000), router.peer_down(4))
+        await ermon.until(lambda: any(isinstance(event, SessionDown) for event in ermon.events))
+        assert updates(ermon.events) == 0
+        await ermon.stations.level("edge-1")
+        assert updates(ermon.events) == 1_000
+
+
+async def test_what_waits_of_a_connection_that_has_ended_is_judged_first(ermon: Daemon) -> None:
+    with ermon.connect() as connection:
+        await send_at_once(ermon, connection, BOTH_UP, *routes(1_000))
+    await ermon.until_said(ProcessDown(1_000.0, PROCESS, listen.CLOSED))
+    assert updates(ermon.events) == 1_000
+    assert isinstance(ermon.events[-1], ProcessDown)
+    assert ermon.stations.memory == {}
+
+
+async def test_what_waits_of_a_connection_is_passed_over_once_another_replaces_it(
+    ermon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ermon.connect() as first:
+        with monkeypatch.context() as while_nothing_is_judged:
+            while_nothing_is_judged.setattr(ermon.stations, "_judge", lambda: asyncio.sleep(0))
+            await send_at_once(ermon, first, BOTH_UP, *routes(1_000))
+            await ermon.until(lambda: bool(ermon.events) and not ermon.stations._listener._waiting)
+            with ermon.connect() as second:
+                second.send(router.initiation() + router.peer_up())
+                await ermon.until(
+                    lambda: (
+                        [event for event in ermon.events if event == ProcessUp(1_000.0, PROCESS)]
+                        == [ProcessUp(1_000.0, PROCESS)] * 2
+                    )
+                )
+                assert ProcessDown(1_000.0, PROCESS, listen.REPLACED) in ermon.events
+        await ermon.stations.level("edge-1")
+    assert updates(ermon.events) == 0
+    metrics = ermon.intake.telemetry.registry
+    assert metrics.get_sample_value("ermon_bmp_moot_messages_total", {"router": "edge-1"}) == 1_000
+    assert metrics.get_sample_value("ermon_bmp_messages_total", {"router": "edge-1"}) == 1_005
+
+
+class Kept(Recorder):
+    """Keeps what it is given of BMP."""
+
+    def __init__(self) -> None:
+        self.octets: list[bytes] = []
+
+    def reported(self, router: str, octets: bytes, now: float) -> None:
+        self.octets.append(octets)
+
+
+async def test_a_recording_comes_to_the_same_events(ermon: Daemon) -> None:
+    kept = ermon.intake.recorder = Kept()
+    table = routes(1_000)
+    table[500:500] = [router.peer_down(4), router.peer_up(), router.statistics()]
+    with ermon.connect() as connection:
+        await send_at_once(ermon, connection, BOTH_UP, *table)
+        await ermon.stations.level("edge-1")
+    again = RouterStream(PROCESS, monitored(ermon.load().config, "edge-1"))
+    said = [event for octets in kept.octets for event in again.take(octets, 1_000.0).events]
+    assert said == [event for event in ermon.events if not isinstance(event, ProcessDown)]
+    assert updates(said) == 1_000
 
 
 async def test_octets_that_are_no_bmp_end_the_connection(ermon: Daemon) -> None:

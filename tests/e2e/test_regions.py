@@ -58,7 +58,9 @@ def region(directory: Path, settings: dict[str, Any], glob: str) -> Company:
     """The ermon of a region, and the routers that connect to it."""
     directory.mkdir()
     taken = {name: feed for name, feed in settings["feeds"].items() if fnmatchcase(name, glob)}
-    company = Company(directory, settings | {"feeds": taken}, f"--feeds.match={glob}")
+    company = Company(
+        directory, settings | {"feeds": taken}, f"--feeds.match={glob}", f"--region={directory.name}"
+    )
     company.daemon.configure(settings)
     if (mirror := company.routers.get("edge-3-msee")) is not None:
         mirror.withdraw(*POOL.values())
@@ -87,6 +89,10 @@ def _name(check: str, labels: Mapping[str, str]) -> str:
     return " ".join([check, *labels.values()])
 
 
+ABOUT_THE_INSTANCE = {"exabgp-down edges", "storage-failed"}
+"""Subjects that each ermon has of its own, told apart by the region."""
+
+
 # Regions ---------------------------------------------------------------------------------------------
 
 
@@ -98,12 +104,13 @@ def test_two_regions_together_have_the_subjects_of_one_ermon(regions):
     assert whole - asked(chicago) - asked(dallas) == {
         "geo-not-redundant us microsoft",
         "sight-lost",  # neither has three routers
+        *ABOUT_THE_INSTANCE,
         *(f"pool-fallback chi-outbound {family} edge-3-isp-b isp-b" for family in POOL),
         *(f"pool-fallback dal-outbound {family} edge-1-isp-a isp-a" for family in POOL),
     }
-    assert asked(chicago) & asked(dallas) == {"exabgp-down edges", "storage-failed"}
-    for daemon in (chicago, dallas):
-        assert asked(daemon) <= whole
+    assert asked(chicago).isdisjoint(asked(dallas))
+    for name, daemon in (("chicago", chicago), ("dallas", dallas)):
+        assert asked(daemon) - whole == {f"{subject} {name}" for subject in ABOUT_THE_INSTANCE}
         daemon.wait_until(
             lambda daemon=daemon: daemon.metric("ermon_check_unknown") == 0,
             "nothing is unknown on a good day",

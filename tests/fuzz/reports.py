@@ -10,8 +10,9 @@ from unittest.mock import patch
 
 import msgspec
 
-from ermon.bmp import messages, reported
+from ermon.bmp import ahead, messages, reported
 from ermon.bmp import router as bmp
+from ermon.bmp.ahead import Judged, ReadAhead
 from ermon.bmp.messages import Rib, SessionKey
 from ermon.bmp.router import RouterStream, Taken
 from ermon.bmp.sessions import Monitored, monitored
@@ -70,6 +71,28 @@ def _take_reports(random: Random) -> None:
         assert of.due() is None or of.take(b"", now).events == []
     again = RouterStream("bmp/edge-1", monitored_sessions())
     assert again.take(of.memory(), now).ended is None
+
+
+def reports_read_ahead(random: Random) -> None:
+    """The same, read ahead: no message is lost, and what waits is what it says."""
+    of = ReadAhead(RouterStream("bmp/edge-1", monitored_sessions()))
+    octets, now, read, judged = stream(random), 1_000.0, 0, list[Judged]()
+    with patch.object(ahead, "PIECE_OCTETS", random.choice((1, 300, 8_192))):
+        while octets:
+            size = random.choice((1, 7, 60, 1_000, 8_192))
+            piece, octets = octets[:size], octets[size:]
+            judged += of.read(piece, now)
+            read += len(piece)
+            turns = random.choice((0, 0, 1, 5))
+            judged += [each for _ in range(turns) if (each := of.judge(now)) is not None]
+            assert of.octets <= read * (1 + ahead.PIECE_COST_OCTETS)
+    while (each := of.judge(now)) is not None:
+        judged.append(each)
+    assert (of.octets, of.waits) == (0, False)
+    for each in judged:
+        check(each.taken, now)
+    again = RouterStream("bmp/edge-1", monitored_sessions())
+    assert all(again.take(each.octets, now) == each.taken for each in judged)
 
 
 def check(taken: Taken, now: float) -> None:

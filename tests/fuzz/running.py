@@ -19,6 +19,7 @@ TARGETS: dict[str, Target] = {
         messages.updates,
         messages.opens,
         reports.reports,
+        reports.reports_read_ahead,
         reports.judged_reports,
         mrt.mrt,
         mrt.mrt_export,

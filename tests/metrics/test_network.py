@@ -31,7 +31,7 @@ OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 
 FINDING = [
     *("check", "circuit", "link", "family", "pool", "feed", "uplink", "segment", "ms_service"),
-    *("geo", "group", "peering", "view", "process", "source"),
+    *("geo", "group", "peering", "view", "process", "source", "region"),
 ]
 
 SESSION = ["router", "circuit", "link", "uplink", "family"]
@@ -58,6 +58,7 @@ CONTRACT: Mapping[str, tuple[str, list[str]]] = {
     "ermon_session_downs_total": ("counter", [*SESSION, "reason"]),
     "ermon_bmp_up": ("gauge", ["router"]),
     "ermon_bmp_messages_total": ("counter", ["router"]),
+    "ermon_bmp_moot_messages_total": ("counter", ["router"]),
     "ermon_bmp_rejected_total": ("counter", ["router", "reason"]),
     "ermon_link_state": ("gauge", ["circuit", "link", "router", "family", "state"]),
     "ermon_link_transitions_total": ("counter", ["circuit", "link", "family"]),

@@ -274,16 +274,28 @@ def test_a_default_route_contains_everything_all_the_same() -> None:
     assert {text for _, text in found} == {"0.0.0.0/0", "198.51.100.0/24"}
 
 
-@given(st.lists(small_prefixes(), max_size=12), st.lists(small_prefixes(), max_size=6), small_prefixes())
-def test_the_index_finds_what_a_scan_finds(held: list[Prefix], gone: list[Prefix], asked: Prefix) -> None:
+@given(
+    *(st.lists(small_prefixes(), max_size=most) for most in (12, 6, 6)),
+    small_prefixes(),
+)
+def test_the_index_finds_what_a_scan_finds(
+    held: list[Prefix], later: list[Prefix], gone: list[Prefix], asked: Prefix
+) -> None:
+    """Entries that come after a search are sorted with the next one."""
     index = index_of(held)
+    assert [prefix for prefix, _ in index.inside(asked)] == sorted(p for p in set(held) if asked.contains(p))
+    for prefix in later:
+        index[prefix] = str(prefix)
+    held = [*held, *later]
     for prefix in gone:
         if prefix in index:
             del index[prefix]
     left = set(held) - set(gone)
     assert set(index) == left
     assert len(index) == len(left)
-    assert {prefix for prefix, _ in index.covering(asked)} == {p for p in left if p.contains(asked)}
+    found = [prefix for prefix, _ in index.covering(asked)]
+    assert found == sorted((p for p in left if p.contains(asked)), key=lambda p: p.length)
+    assert all(isinstance(prefix, Prefix) for prefix in found)
     assert [prefix for prefix, _ in index.inside(asked)] == sorted(p for p in left if asked.contains(p))
     assert index.covers(asked) == naively_covers(list(left), asked)
     assert index.get(asked) == (str(asked) if asked in left else None)

@@ -11,13 +11,14 @@ import argparse
 import os
 import platform
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import median, quantiles
 
 from tests.bench.bmp.detection import detection, missing
 from tests.bench.bmp.measure import Run, measure
 from tests.bench.bmp.receivers import Ermon, ErmonOnLink, Pmbmpd, Receiver
+from tests.bench.bmp.reporting import reporting
 from tests.bench.policy import subfolder
 
 
@@ -55,13 +56,19 @@ def _table(options: argparse.Namespace, folder: Path) -> None:
 
 
 def _losses(options: argparse.Namespace, folder: Path) -> None:
+    own = subfolder(folder, "reporting")
+    _print_losses("Peer Down", reporting(own, options.losses, options.routes))
     if (why := missing()) is not None:
-        print(f"losses of sessions are skipped: {why}.")
+        print(f"losses of sessions of a real router are skipped: {why}.")
         return
     folder.chmod(0o755)  # FRR runs as another user
-    print("\n| from BIRD's `disable` to the webhook, besides | n | median ms | 99 % ms | most ms |")
+    _print_losses("BIRD's `disable`", detection(folder, options.losses, options.routes))
+
+
+def _print_losses(since: str, cases: Iterable[tuple[str, list[float]]]) -> None:
+    print(f"\n| from {since} to the webhook, besides | n | median ms | 99 % ms | most ms |")
     print("|---" * 5 + "|")
-    for case, seconds in detection(folder, options.losses, options.routes):
+    for case, seconds in cases:
         cuts = quantiles(seconds, n=100, method="inclusive")
         figures = (cuts[49], cuts[98], max(seconds))
         print(

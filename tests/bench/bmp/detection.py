@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import multiprocessing
 import os
 import socket
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -18,6 +16,8 @@ from typing import Any
 import yaml
 
 from tests.bench.bmp.receivers import connect
+from tests.bench.bmp.waiting import MAX_PAUSE_SECONDS, PATIENCE, Webhook, wait_until_up
+from tests.bench.bmp.wire import Wire
 from tests.bench.children import child, ermon
 from tests.bench.policy import subfolder
 from tests.bench.table import networks, updates
@@ -25,11 +25,9 @@ from tests.bench.table.receivers import Bird
 from tests.bgp import Speaker, end_of_rib, update_message
 from tests.e2e.alertmanager import Inbox
 from tests.e2e.netns import namespace
-from tests.e2e.test_bmp import ASN, CONFIGURATION, EDGE, NEIGHBOR, RECEIVED, Frr
+from tests.e2e.test_bmp import ASN, CONFIGURATION, EDGE, NEIGHBOR, PORT, RECEIVED, Frr
 
-PATIENCE = 120.0
-MAX_PAUSE_SECONDS = 0.05
-"""Pauses are random, so that they do not fall into step with anything."""
+REASON = "planned work"
 _WITHDRAWN_AT_ONCE = 500
 
 
@@ -72,26 +70,6 @@ class Msee:
             return typed
 
 
-class Webhook:
-    """Waits for what ermon posts of one link."""
-
-    def __init__(self, inbox: Inbox) -> None:
-        self._inbox = inbox
-        self._read = 0
-
-    def wait(self) -> float:
-        """Return when it came that the link is down."""
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            for post in self._inbox.posts[self._read :]:
-                self._read += 1
-                finding: dict[str, Any] = post.json
-                if (finding["check"], finding["state"]) == ("link-down", "raised"):
-                    return post.at
-            time.sleep(0.001)
-        raise TimeoutError("nothing says that the link is down")
-
-
 def missing() -> str | None:
     """Return why it cannot be measured on this machine; ``None``: it can."""
     if (why := Bird.missing()) is not None:
@@ -103,7 +81,9 @@ def missing() -> str | None:
 
 
 def detection(folder: Path, count: int, prefixes: int) -> Iterator[tuple[str, list[float]]]:
-    """Yield the seconds from command to webhook, with nothing else going on and while a table streams in."""
+    """Yield the seconds from command to webhook, and from FRR's Peer Down to webhook, with nothing else going on and while a
+    table streams in.
+    """
     ends = (*EDGE.values(), *NEIGHBOR.values())
     with namespace(*(f"{address}/32" for address in ends)), ExitStack() as stack:
         inbox = stack.enter_context(Inbox())
@@ -117,9 +97,16 @@ def detection(folder: Path, count: int, prefixes: int) -> Iterator[tuple[str, li
         stack.callback(edge.end)
         msee, webhook = Msee(folder), Webhook(inbox)
         stack.enter_context(_running(msee, folder))
-        yield "nothing else", list(_lose(msee, webhook, web, count))
+        wire = stack.enter_context(Wire(PORT, REASON.encode()))
+        yield from _cases("nothing else", _lose(msee, wire, webhook, web, count))
         with _streaming(prefixes):
-            yield f"a table of {prefixes:,}", list(_lose(msee, webhook, web, count))
+            yield from _cases(f"a table of {prefixes:,}", _lose(msee, wire, webhook, web, count))
+
+
+def _cases(besides: str, losses: Iterator[tuple[float, float]]) -> Iterator[tuple[str, list[float]]]:
+    since_command, since_peer_down = zip(*losses, strict=True)
+    yield besides, list(since_command)
+    yield f"{besides}, from FRR's Peer Down", list(since_peer_down)
 
 
 def _settings(url: str) -> dict[str, Any]:
@@ -135,26 +122,16 @@ def _running(msee: Msee, folder: Path) -> Iterator[None]:
         yield
 
 
-def _lose(msee: Msee, webhook: Webhook, web: str, count: int) -> Iterator[float]:
+def _lose(msee: Msee, wire: Wire, webhook: Webhook, web: str, count: int) -> Iterator[tuple[float, float]]:
     """Have the session up and lose it, so many times; yield how long it took until the webhook came."""
     pauses = Random(1)
     for _ in range(count):
         msee.type("enable msee_primary")
-        _wait_until_up(web)
+        wait_until_up(web)
         time.sleep(pauses.uniform(0, MAX_PAUSE_SECONDS))
-        began = msee.type('disable msee_primary "planned work"')
-        yield webhook.wait() - began
-
-
-def _wait_until_up(web: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        with urllib.request.urlopen(f"http://{web}/api/v1/status", timeout=PATIENCE) as answer:
-            links = json.load(answer)["data"]["circuits"]["chicago"]["links"]
-        if links["primary"]["state"]["ipv4"] == "up":
-            return
-        time.sleep(0.05)
-    raise TimeoutError("the link does not come up")
+        began = msee.type(f'disable msee_primary "{REASON}"')
+        told = webhook.wait()
+        yield told - began, told - wire.since(began)
 
 
 @contextmanager
