@@ -40,6 +40,7 @@ from ermon.core.churn import Churn
 from ermon.core.coverage import ExpectedCoverage
 from ermon.core.facts import FILTERED_VIEWS, Expected, NetworkFacts
 from ermon.core.failover import Failover
+from ermon.core.hearing import Hearing
 from ermon.core.learned import LearnedPrefixes
 from ermon.core.preference import LinkPreferences
 from ermon.core.rib import AdjRibIn, RouteChange
@@ -210,10 +211,10 @@ class RouteIndex:
         """Apply one change of the Adj-RIB-In to everything that is kept by prefix."""
         state.held.changed(change)
         before = self._attribution(state, change.old) if change.old is not None else None
-        if change.old is not None:
-            self._leave_sets(state, change.key, change.old, before)
-        if change.new is not None:
-            self._enter_sets(state, change.key, change.new, attribution)
+        if state.hearing is None:
+            self._sort(state, change, before, attribution)
+        else:
+            self._hear(state, state.hearing, change)
         if state.feed.view in _HEARS_MICROSOFT_ROUTES:
             self._note_heard(state, change.key[0])
         pending = self.facts.pending
@@ -254,6 +255,41 @@ class RouteIndex:
 
     def _is_microsoft(self, state: FeedState, route: Route) -> bool:
         return self._elsewhere.is_microsoft(state.feed, route, self.learned.__contains__)
+
+    def _sort(
+        self, state: FeedState, change: RouteChange, before: Attribution, attribution: Attribution
+    ) -> None:
+        if change.old is not None:
+            self._leave_sets(state, change.key, change.old, before)
+        if change.new is not None:
+            self._enter_sets(state, change.key, change.new, attribution)
+
+    def _hear(self, state: FeedState, hearing: Hearing, change: RouteChange) -> None:
+        """Sort the routes to a prefix of which a peer of RIPE's tells: none is in a set before enough peers have one."""
+        prefix = change.key[0]
+        before = hearing.is_heard(prefix)
+        hearing.changed(change)
+        heard = hearing.is_heard(prefix)
+        if change.old is not None:
+            self._leave_sets(state, change.key, change.old, None)
+        if heard is before:
+            for route in (change.new,) if heard and change.new is not None else ():
+                self._enter_sets(state, route.key, route, None)
+            return
+        sort = self._enter_sets if heard else self._leave_sets
+        for route in list(state.rib.paths(prefix)):
+            sort(state, route.key, route, None)
+
+    def take_stock(self, state: FeedState) -> None:
+        """Note after an event of which prefixes only few of the peers are left that had them."""
+        if state.hearing is None:
+            return
+        sync = {} if state.session.unreadable else state.session.families
+        complete = [family for family in state.feed.families if family in sync and sync[family].complete]
+        for prefix in state.hearing.take_stock(complete):
+            for route in state.rib.paths(prefix):
+                for route_set in self._sets_of(state, route, None):
+                    self._set_changed(state, route_set)
 
     def _enter_sets(self, state: FeedState, key: RouteKey, route: Route, attribution: Attribution) -> None:
         for route_set in self._sets_of(state, route, attribution):

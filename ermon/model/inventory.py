@@ -317,6 +317,16 @@ def bmp_connection(router: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class RisLive:
+    """What a feed is that RIPE's route collectors carry: RIS Live for changes, RIPEstat for the state."""
+
+    min_peers: int
+    """A prefix counts as heard when the peers that have it are of so many ASNs."""
+    url: str
+    state_url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Feed:
     """One BGP session from one of your routers to ermon."""
 
@@ -348,8 +358,10 @@ class Feed:
     """By BMP: the route distinguisher that the session is reported with; ``None``: any."""
     pre_policy: bool = False
     """By BMP: what the router receives before its own inbound policy."""
+    ris: RisLive | None = None
+    """The feed is what RIPE's route collectors hear, and no session: ``peer`` and ``local`` are empty."""
     process: str = field(init=False, compare=False, repr=False)
-    """The name of the ExaBGP process, or of the BMP connection, that carries this feed."""
+    """The name of the ExaBGP process, or of the BMP connection, that carries this feed; with ``ris``, of itself."""
 
     def __post_init__(self) -> None:
         # A field and not a property, because every line reads it.
@@ -358,6 +370,11 @@ class Feed:
         else:
             process = self.name if self.view is View.INTERNET else EDGES
         object.__setattr__(self, "process", process)
+
+    @property
+    def by_exabgp(self) -> bool:
+        """Whether it is a BGP session of a router with ermon."""
+        return not self.by_bmp and self.ris is None
 
     @property
     def shows_links(self) -> bool:
@@ -514,8 +531,13 @@ class Config:
 
     @property
     def exabgp_feeds(self) -> Mapping[str, Feed]:
-        """The feeds that are BGP sessions of routers with ermon, and not the routers' own that they report by BMP."""
-        return {name: feed for name, feed in self.feeds.items() if not feed.by_bmp}
+        """The feeds that are BGP sessions of routers with ermon, and neither the routers' own that they report by BMP nor RIPE's."""
+        return {name: feed for name, feed in self.feeds.items() if feed.by_exabgp}
+
+    @property
+    def ris_feeds(self) -> Mapping[str, Feed]:
+        """The feeds that RIPE's route collectors carry."""
+        return {name: feed for name, feed in self.feeds.items() if feed.ris is not None}
 
     def eyes_of(self, link: Link) -> tuple[Feed, ...]:
         """The feeds that show whether the link has routes: its router's own sessions with Microsoft, and the edge tables."""
@@ -545,7 +567,7 @@ class Config:
     @property
     def processes(self) -> tuple[str, ...]:
         """Names of the ExaBGP processes, ``edges`` first."""
-        names = dict.fromkeys(feed.process for feed in self.feeds.values() if not feed.by_bmp)
+        names = dict.fromkeys(feed.process for feed in self.feeds.values() if feed.by_exabgp)
         return tuple(sorted(names, key=lambda name: (name != EDGES, name)))
 
     @property
