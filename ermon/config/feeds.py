@@ -71,6 +71,7 @@ def _keys_of_its_source(name: str, feed: FeedEntry) -> Iterator[Complaint]:
             f"{feed.source} shows the internet, and this feed has the view {feed.view}; make it internet"
         )
         yield Complaint((*path, "source"), message)
+        return
     for key in _NOT_WITH_A_SOURCE:
         if getattr(feed, key) is not None:
             yield Complaint(
