@@ -169,6 +169,7 @@ class _Lookout:
                 structlog.get_logger().info(
                     "connected to RIS Live", feed=self.feed.name, address=_place(self.ris.url)
                 )
+            self._intake.telemetry.ris(self.feed.name, up=True)
             await self._take_in(self._stream.opened(self._now(), time.time()))
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._keep_state(backoff))
