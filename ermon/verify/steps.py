@@ -202,7 +202,7 @@ STEPS: tuple[StepKind, ...] = (
     StepKind(
         AcceptanceStep.OWNERSHIP,
         "Registries name our ASN for the NAT pools",
-        passed=evidence.pools,
+        passed=evidence.ownership,
     ),
     StepKind(
         AcceptanceStep.POOLS_ELSEWHERE,
