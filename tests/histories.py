@@ -229,6 +229,9 @@ def _proper_routes(policy: Config, one: Feed) -> Iterator[tuple[Route, ...]]:
                     yield routes(
                         text, "12076", msee, tags, path_id=number if one.add_path and not one.by_bmp else None
                     )
+    elif one.ris is not None:
+        for peer in range(1, 5):
+            yield routes(" ".join(map(str, one.canary)), f"{64_700 + peer} 64500", path_id=peer)
     elif one.view is MIRROR:
         for pool in policy.pools.values():
             if one.link_key in [each.key for each in policy.pool_links(pool)]:
@@ -573,6 +576,11 @@ def _back_in_part(one: Feed, shown: list[Route]) -> Iterator[Step]:
     yield announce(one.name, more, gap=20.0)
 
 
+def _heard_by(peer: int) -> tuple[Route, ...]:
+    """Return the routes to a pool that a peer of RIPE's collectors has."""
+    return routes("198.51.100.0/28 2001:db8:100:1::/64", f"{64_700 + peer} 64510 64500", path_id=peer)
+
+
 def _staged_on(one: Feed, shown: list[Route]) -> Iterator[list[Step]]:
     name = one.name
     both = [Step(1.0, partial(_marks, RefreshBegan, one), f"{name} begins to send everything again")]
@@ -581,6 +589,18 @@ def _staged_on(one: Feed, shown: list[Route]) -> Iterator[list[Step]]:
         announce(name, shown[:1]),
         Step(2.0, partial(_marks, RefreshEnded, one), f"{name} has done so"),
     ]
+    if one.ris is not None:
+        leaked = [route for peer in range(1, 6) for route in _heard_by(peer)]
+        few, several = [route.key for route in leaked[:6]], [route.key for route in leaked[6:10]]
+        exported = routes("198.51.100.0/28 2001:db8:100:1::/64", "64500")
+        yield [announce(name, leaked), announce(name, (), few, gap=20.0), Step(120.0)]
+        yield [announce(name, leaked, few), announce(name, leaked[:2], gap=5.0), announce(name, leaked[2:4])]
+        yield [announce("isp-a", exported), announce(name, (), few), Step(90.0)]
+        yield [
+            announce("isp-a", (), [route.key for route in exported]),
+            announce(name, (), several),
+            Step(90.0),
+        ]
     if one.view is EDGE:
         many = _many(shown)
         yield [announce(name, _repathed(shown, "12076 3356"))]
@@ -703,7 +723,9 @@ def _updates(one: Feed, gaps: st.SearchStrategy[float]) -> st.SearchStrategy[Ste
 def _updates_of(one: Feed, family: Family, gaps: st.SearchStrategy[float]) -> st.SearchStrategy[Step]:
     edge = one.view in {EDGE, View.FROM_MICROSOFT}
     universe = (RECEIVED if edge else SENT)[family]
-    ids = st.sampled_from([None, 1, 1, 2]) if one.view is EDGE else st.none()
+    ids: st.SearchStrategy[int | None] = st.sampled_from([None, 1, 1, 2]) if one.view is EDGE else st.none()
+    if one.ris is not None:
+        ids = st.sampled_from([1, 2, 3, 4, 5])
     keys = st.tuples(st.sampled_from(universe), ids)
     said = st.builds(
         attributes,

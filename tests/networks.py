@@ -25,6 +25,7 @@ from ermon.model.inventory import (
     Peering,
     Pool,
     Receive,
+    RisLive,
     Segment,
     Source,
     Uplink,
@@ -283,6 +284,10 @@ def _two_circuits() -> Config:
     )
 
 
+RIS = RisLive(2, "wss://ris.example.net/", "https://stat.example.net/")
+RIS_CANARY = prefixes("198.51.100.192/27")
+
+
 def _metro_and_private() -> Config:
     """A Metro circuit beside a private peering on the same routers, and pools that may use the internet."""
     metro = circuit(
@@ -337,6 +342,7 @@ def _metro_and_private() -> Config:
             feed("isp-a", UPLINK, *BOTH, router="edge-1", uplink="isp-a"),
             feed("isp-b", UPLINK, "ipv4", router="edge-2", uplink="isp-b"),
             feed("outside", View.INTERNET, *BOTH),
+            replace(feed("ris", View.INTERNET, *BOTH, ris=RIS, canary=RIS_CANARY), peer="", local=""),
             feed("campus", View.SEGMENT, *BOTH, segment="campus"),
             feed("dmz", View.SEGMENT, "ipv4", segment="dmz"),
         ),

@@ -52,7 +52,7 @@ from ermon.model.events import (
 )
 from ermon.model.findings import LinkState, Status
 from ermon.model.inventory import Config, Feed, InternetUse, Limit, Link, LinkKey, View
-from ermon.model.prefixes import Family, Prefix
+from ermon.model.prefixes import FAMILIES, Family, Prefix
 from ermon.model.routes import ROUTE_BYTES, Route
 from ermon.model.settings import CheckSettings
 from tests.oracle_azure import AzureRecord
@@ -158,6 +158,9 @@ class Oracle:
         self.clock_offset = 0.0
         self.sessions = {name: Session() for name in sorted(config.feeds)}
         self.processes: dict[str, bool | None] = dict.fromkeys((*config.processes, *config.connections))
+        self.processes |= {name: True for name, feed in config.feeds.items() if feed.ris is not None}
+        self.heard: dict[tuple[str, Prefix], list[tuple[int, bool]]] = {}
+        """By feed of RIPE's and prefix: how many peers had it at each look, and whether all of them were known then."""
         self.with_statistics: set[str] = set()
         """The BMP connections on which statistics have come."""
         self.silent: set[str] = set()
@@ -488,6 +491,27 @@ class Oracle:
                         (self.now, link, key[0].family) for link in links if isinstance(link, tuple)
                     ]
             self._limit(self.config.feeds[event.feed], session)
+        if isinstance(event, Update | RefreshEnded):
+            self._count_peers(event.feed)
+
+    def _count_peers(self, feed: str) -> None:
+        """Write down how many peers of RIPE's collectors have each prefix."""
+        session = self.sessions[feed]
+        if self.config.feeds[feed].ris is None:
+            return
+        known = {}
+        for family in FAMILIES:
+            at = (
+                session.in_sync_at(family, self.config)
+                if family in self.config.feeds[feed].families
+                else None
+            )
+            known[family] = at is not None and at <= self.now and not session.unreadable
+        facts = FactsFromScratch(self)
+        before = {prefix for name, prefix in self.heard if name == feed}
+        for prefix in before | {prefix for prefix, _ in session.routes}:
+            looks = self.heard.setdefault((feed, prefix), [])
+            looks.append((len(facts.asns_with(feed, prefix)), known[prefix.family]))
 
     def _record_refresh(self, session: Session, event: RefreshBegan | RefreshEnded) -> None:
         if isinstance(event, RefreshBegan) and event.family in self.config.feeds[event.feed].families:
@@ -533,6 +557,8 @@ class Oracle:
                 session.loss, session.overflow_seconds = None, 0.0
             if session.overflowed_until is not None and session.overflowed_until <= self.now:
                 session.overflowed_until = None
+        for name in self.sessions:
+            self._count_peers(name)
         facts = self.facts = FactsFromScratch(self)
         links = [(link.key, family) for link in self.config.links for family in link.families]
         states = {key: facts.link_state(*key) for key in links}

@@ -23,6 +23,7 @@ from ermon.checks.facts import (
     CompareKind,
     Disagreement,
     LinkChanges,
+    PeersHaving,
     Preference,
     Registered,
 )
@@ -606,7 +607,8 @@ class FactsFromScratch:
         for family in FAMILIES:
             if (asked := self._asked(feed, family)) is not None:
                 judged = [c for c in judged if c.family != family or not asked.about(c)]
-        missing = [c for c in judged if not covered_by_routes(c, self._prefixes(feed))]
+        shown = {prefix for prefix in self._prefixes(feed) if self._enough_peers(feed, prefix)}
+        missing = [c for c in judged if not covered_by_routes(c, shown)]
         if (not missing and len(judged) < len(canaries)) or not judged:
             return None
         return tuple(missing)
@@ -1311,21 +1313,63 @@ class FactsFromScratch:
         return {
             key: route
             for key, route in self._session(feed).routes.items()
-            if route.prefix.family == route_set.family and SORTS[route_set.kind](self, feed, route, route_set)
+            if route.prefix.family == route_set.family
+            and self._enough_peers(feed, route.prefix)
+            and SORTS[route_set.kind](self, feed, route, route_set)
         }
+
+    # Peers of RIPE's collectors
+
+    def asns_with(self, feed: str, prefix: Prefix) -> set[int]:
+        """Return the ASNs of the peers with a route that is held to exactly this prefix: those that the paths begin with."""
+        paths = [
+            [asn for segment in route.attributes.as_path for asn in segment.asns]
+            for (found, _), route in self._session(feed).routes.items()
+            if found == prefix
+        ]
+        return {path[0] if path else 0 for path in paths}
+
+    def _enough_peers(self, feed: str, prefix: Prefix) -> bool:
+        ris = self._config.feeds[feed].ris
+        return ris is None or len(self.asns_with(feed, prefix)) >= ris.min_peers
+
+    def peers_having(self, feed: str, prefix: Prefix) -> PeersHaving | None:
+        """Go through all that was heard of a prefix.
+
+        Fewer than half of the most peers that had it are left: it is stuck at them, until as many others as count have it besides the
+        fewest that were left. Once fewer than count have it, a new story begins. That some are gone is only known when all are known.
+        """
+        ris = self._config.feeds[feed].ris
+        if ris is None:
+            return None
+        most, fewest = 0, None
+        for count, all_known in self._oracle.heard.get((feed, prefix), []):
+            if count < ris.min_peers:
+                if all_known:
+                    most, fewest = 0, None
+                continue
+            if fewest is not None and count - fewest >= ris.min_peers:
+                most, fewest = count, None
+            most = max(most, count)
+            if all_known and count < most / 2:
+                fewest = min(count, count if fewest is None else fewest)
+        return PeersHaving(len(self.asns_with(feed, prefix)), most, fewest is not None)
 
     def feeds_showing(self, route_set: RouteSet) -> Collection[str]:
         feeds = self._config.feeds if route_set.link is None else self._bringing
         return [feed for feed in feeds if self.matching(feed, route_set)]
 
     def covers(self, feed: str, prefix: Prefix) -> bool:
-        return covered_by_routes(prefix, self._prefixes(feed))
+        shown = {found for found in self._prefixes(feed) if self._enough_peers(feed, found)}
+        return covered_by_routes(prefix, shown)
 
     def covering(self, feed: str, prefix: Prefix) -> Iterable[Route]:
-        return [r for r in self._session(feed).routes.values() if equal_or_inside(prefix, r.prefix)]
+        found = [r for r in self._session(feed).routes.values() if equal_or_inside(prefix, r.prefix)]
+        return [route for route in found if self._enough_peers(feed, route.prefix)]
 
     def inside(self, feed: str, prefix: Prefix) -> Iterable[Route]:
-        return [r for r in self._session(feed).routes.values() if equal_or_inside(r.prefix, prefix)]
+        found = [r for r in self._session(feed).routes.values() if equal_or_inside(r.prefix, prefix)]
+        return [route for route in found if self._enough_peers(feed, route.prefix)]
 
     # The kinds of routes: one line of the catalogue each
 

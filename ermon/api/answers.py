@@ -513,6 +513,11 @@ class AzureLinkDoc(msgspec.Struct, frozen=True, kw_only=True):
     """Why the last attempt failed; empty if it did not."""
     said: Mapping[Family, str]
     """By family: what the edge router says of its session and of ARP, in words; empty: nothing that is recent."""
+    sessions: Mapping[str, str]
+    """By our address: the state of the session, ``up`` or the edge router's word for another one; only what is recent."""
+    arp: str | None
+    """What is wrong by the ARP table, and who can mend it; empty: our end of the link answers; ``null``: nothing that is
+    recent."""
     bytes_in: int | None
     """Octets that came from the link, counted by the edge router; ``null``: not read."""
     bytes_out: int | None

@@ -248,6 +248,17 @@ class PlaceDoc(msgspec.Struct, frozen=True, kw_only=True):
     link: str
 
 
+class OwnershipDoc(msgspec.Struct, frozen=True, kw_only=True):
+    """What registries say of the pool's address space in one family."""
+
+    read_at: str | None
+    """When the newest list that counts was written or fetched (RFC 3339, UTC); ``None``: no list counts, so nothing is known."""
+    vrps: tuple[str, ...]
+    """The VRPs that cover the pool, such as ``198.51.100.0/24 AS64500, up to /28``."""
+    route_objects: tuple[str, ...]
+    """The route objects that cover the pool."""
+
+
 class PoolDoc(msgspec.Struct, frozen=True, kw_only=True):
     """One NAT pool, and where it is visible."""
 
@@ -270,6 +281,8 @@ class PoolDoc(msgspec.Struct, frozen=True, kw_only=True):
     on_feeds: Mapping[str, PlaceWord]
     """The same by feed of the internet or to it."""
     overall: Annotated[str, words(PoolOverall)]
+    ownership: Mapping[Family, OwnershipDoc] = {}
+    """By family: what registries say of it; empty if none is asked."""
 
 
 class FeedDoc(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

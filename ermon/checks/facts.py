@@ -119,6 +119,16 @@ class AzureSight(NamedTuple):
     """The space that Azure listed as advertised in any reading before the last one."""
 
 
+class PeersHaving(NamedTuple):
+    """How many ASNs' peers of RIPE's collectors have a prefix."""
+
+    now: int
+    most: int
+    """Since it counts as heard."""
+    stuck: bool
+    """Fewer than half of those that had it still do, and no others have heard it since."""
+
+
 class Facts(Protocol):
     """What is known of the network at one moment."""
 
@@ -308,6 +318,10 @@ class Facts(Protocol):
 
     def matching(self, feed: str, route_set: RouteSet) -> Mapping[RouteKey, Route]:
         """Return the feed's routes that are in the set."""
+        ...
+
+    def peers_having(self, feed: str, prefix: Prefix) -> PeersHaving | None:
+        """Return how many peers have exactly this prefix; ``None`` if the feed is not one that RIPE's collectors carry."""
         ...
 
     def feeds_showing(self, route_set: RouteSet) -> Collection[str]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from ermon.checks import needs
 from ermon.checks.check import AcceptanceStep, Check, NotTested, Required, Section, Tested
 from ermon.checks.elsewhere import blackholing
 from ermon.checks.facts import Facts
-from ermon.checks.internet_space import space_sets
+from ermon.checks.internet_space import EXPORTED, space_sets
 from ermon.checks.mirror import overlapping_pools, pool_index
+from ermon.checks.peers import Exports, peers_detail
 from ermon.checks.subject import (
     OK,
     UNKNOWN,
@@ -25,7 +26,7 @@ from ermon.checks.subject import (
 )
 from ermon.checks.topics import MICROSOFT, RouteSet, feed_topic, routes_topic
 from ermon.model.inventory import Config, Feed, View
-from ermon.model.prefixes import Prefix, PrefixSet
+from ermon.model.prefixes import Family, Prefix, PrefixSet
 from ermon.model.routes import Route, SegmentKind
 from ermon.model.settings import Severity
 
@@ -34,7 +35,6 @@ COVERS_POOL = "covers-pool"
 BLACKHOLED = "blackholed"
 TRANSIT = "transit"
 OURS = "ours"
-EXPORTED = "exported"
 
 
 def classifiers(config: Config) -> Callable[[Feed], Classifier]:
@@ -154,7 +154,16 @@ def mirror_disagrees(config: Config) -> Iterator[Subject]:
         for mirror in uplink_mirrors:
             topics.add(feed_topic(mirror.name))
             topics.update(routes_topic(mirror.name, RouteSet(EXPORTED, f)) for f in mirror.families)
-        judge = partial(_mirror_disagrees, feed, uplinks, uplink_mirrors, config.customer.own_prefixes)
+        of_family = {f: Exports(config, f, [RouteSet(EXPORTED, f)]) for f in feed.families}
+        judge = partial(
+            _mirror_disagrees,
+            feed,
+            uplinks,
+            uplink_mirrors,
+            config.customer.own_prefixes,
+            of_family,
+            config.customer.asn,
+        )
         yield Subject("mirror-disagrees", feed_labels(feed), frozenset(topics), judge)
 
 
@@ -163,6 +172,8 @@ def _mirror_disagrees(
     uplinks: frozenset[str],
     uplink_mirrors: tuple[Feed, ...],
     ours: tuple[Prefix, ...],
+    exports: Mapping[Family, Exports],
+    asn: int,
     facts: Facts,
 ) -> Verdict:
     """A prefix of yours that is on the internet and that no mirror exports leaves by an unmonitored uplink.
@@ -185,7 +196,7 @@ def _mirror_disagrees(
         }
         missing = [
             route
-            for route in facts.matching(feed.name, RouteSet(OURS, family)).values()
+            for route in exports[family].still_announced(feed, RouteSet(OURS, family), facts).values()
             if route.prefix not in exported
         ]
         if complete:
@@ -193,7 +204,8 @@ def _mirror_disagrees(
         elif missing:
             unknown = True
     if elsewhere:
-        return violated(on_feed(feed, routes=elsewhere))
+        details = partial(peers_detail, (feed,), elsewhere, facts, (asn,))
+        return violated(on_feed(feed, routes=elsewhere, details=details))
     return UNKNOWN if unknown else OK
 
 

@@ -4,14 +4,16 @@ the internet.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
+from typing import Any, NamedTuple
 
 from ermon.checks import needs
 from ermon.checks.check import AcceptanceStep, Check, Required, Section, Tested
 from ermon.checks.facts import Facts, link_down, link_up
 from ermon.checks.internet import BLACKHOLED, COVERS_POOL, INSIDE_POOL, internet_feeds
 from ermon.checks.mirror import POOL_SPACE, MirroredLink, mirrored
+from ermon.checks.peers import Exports, peers_detail
 from ermon.checks.subject import OK, UNKNOWN, Subject, Verdict, feed_labels, on_feed, present, violated
 from ermon.checks.topics import RouteSet, feed_topic, link_topic, routes_topic
 from ermon.model.inventory import Config, Feed, InternetUse, Link, Peering, Pool, View
@@ -47,7 +49,9 @@ def pool_leak(config: Config) -> Iterator[Subject]:
         topics = {feed_topic(feed.name), routes_topic(feed.name, RouteSet(INSIDE_POOL, family, pool.name))}
         excused = _circuit_links(config, pool) if pool.internet is InternetUse.FAILOVER else []
         topics.update(link_topic(link.key, f) for link in excused for f in link.families)
-        judge = partial(_pool_leak, pool, family, feed, excused)
+        exports = Exports(config, family, [RouteSet(INSIDE_POOL, family, pool.name)])
+        topics |= exports.topics([feed])
+        judge = partial(_pool_leak, pool, family, feed, excused, _Outside(exports, config.customer.asn))
         make = _subject("pool-leak", pool, family, feed)
         least = FAILOVER_SECONDS if excused else 0.0
         alike = [
@@ -59,13 +63,30 @@ def pool_leak(config: Config) -> Iterator[Subject]:
         yield make(frozenset(topics), judge, raise_after=least, distinction=named)
 
 
-def _pool_leak(pool: Pool, family: Family, feed: Feed, excused: list[Link], facts: Facts) -> Verdict:
+class _Outside(NamedTuple):
+    """What a judge of a feed that RIPE's collectors carry needs besides."""
+
+    exports: Exports
+    asn: int
+    """Yours."""
+
+    def routes(self, feed: Feed, route_set: RouteSet, facts: Facts) -> Collection[Route]:
+        return self.exports.still_announced(feed, route_set, facts).values()
+
+    def details(self, feed: Feed, routes: Collection[Route], facts: Facts) -> Callable[[], Mapping[str, Any]]:
+        return lambda: peers_detail((feed,), routes, facts, (self.asn,))
+
+
+def _pool_leak(
+    pool: Pool, family: Family, feed: Feed, excused: list[Link], outside: _Outside, facts: Facts
+) -> Verdict:
     """``excused``: the links that must all be proven down before the pool may be on the internet."""
     if excused and all(link_down(facts, link, family) for link in excused):
         return OK
-    routes = facts.matching(feed.name, RouteSet(INSIDE_POOL, family, pool.name)).values()
+    routes = outside.routes(feed, RouteSet(INSIDE_POOL, family, pool.name), facts)
     complete = facts.knows(feed.name, family, pool.prefixes_of(family))
-    leaked = present(on_feed(feed, routes=routes), complete=complete)
+    details = outside.details(feed, routes, facts)
+    leaked = present(on_feed(feed, routes=routes, details=details), complete=complete)
     return _while_links_are_up(leaked, excused, family, facts) if routes and excused else leaked
 
 
@@ -108,15 +129,19 @@ def pool_covered(config: Config) -> Iterator[Subject]:
                 feed_topic(feed.name),
                 routes_topic(feed.name, RouteSet(COVERS_POOL, family, pool.name)),
             }
-            judge = partial(_pool_covered, pool, family, feed)
+            exports = Exports(config, family, [RouteSet(COVERS_POOL, family, pool.name)])
+            topics |= exports.topics([feed])
+            outside = _Outside(exports, config.customer.asn)
+            judge = partial(_pool_covered, pool, family, feed, outside)
             make = _subject("pool-covered", pool, family, feed)
             yield make(frozenset(topics), judge, severity=config.policy.internet_covering)
 
 
-def _pool_covered(pool: Pool, family: Family, feed: Feed, facts: Facts) -> Verdict:
-    routes = facts.matching(feed.name, RouteSet(COVERS_POOL, family, pool.name)).values()
+def _pool_covered(pool: Pool, family: Family, feed: Feed, outside: _Outside, facts: Facts) -> Verdict:
+    routes = outside.routes(feed, RouteSet(COVERS_POOL, family, pool.name), facts)
     complete = facts.knows(feed.name, family, pool.prefixes_of(family))
-    return present(on_feed(feed, routes=routes), complete=complete)
+    details = outside.details(feed, routes, facts)
+    return present(on_feed(feed, routes=routes, details=details), complete=complete)
 
 
 POOL_COVERED = Check(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 from ermon.checks import needs
 from ermon.checks.check import Check, NotTested, Section
 from ermon.checks.facts import Facts
+from ermon.checks.peers import Exports, peers_detail
 from ermon.checks.subject import OK, UNKNOWN, Evidence, RouteGroup, Subject, Verdict, present, violated
 from ermon.checks.topics import RouteSet, feed_topic, routes_topic
 from ermon.checks.uplinks import UplinkSessions
@@ -16,6 +18,8 @@ from ermon.model.prefixes import FAMILIES, Family, Prefix, PrefixSet
 from ermon.model.routes import PRIVATE_ASNS, Route, SegmentKind
 from ermon.model.settings import Severity
 
+EXPORTED = "exported"
+"""Routes inside your own prefixes that a mirror of an uplink shows."""
 PUBLISHED = "published"
 """Routes that overlap internet-only space."""
 HIJACKED = "hijacked"
@@ -96,21 +100,28 @@ def prefix_hijacked(config: Config) -> Iterator[Subject]:
         if ours and feeds:
             topics = {feed_topic(feed.name) for feed in feeds}
             topics |= {routes_topic(feed.name, RouteSet(HIJACKED, family)) for feed in feeds}
-            judge = partial(_prefix_hijacked, feeds, family, ours)
+            exports = Exports(config, family, [RouteSet(EXPORTED, family), RouteSet(PUBLISHED, family)])
+            topics |= exports.topics(feeds)
+            judge = partial(_prefix_hijacked, feeds, family, ours, exports)
             yield Subject("prefix-hijacked", (("family", family),), frozenset(topics), judge)
 
 
-def _prefix_hijacked(feeds: tuple[Feed, ...], family: Family, ours: list[Prefix], facts: Facts) -> Verdict:
+def _prefix_hijacked(
+    feeds: tuple[Feed, ...], family: Family, ours: list[Prefix], exports: Exports, facts: Facts
+) -> Verdict:
     """One outside view may show what another does not: only all of them together prove that there is no such route."""
-    found = {feed.name: facts.matching(feed.name, RouteSet(HIJACKED, family)) for feed in feeds}
+    hijacked = RouteSet(HIJACKED, family)
+    found = {feed.name: exports.still_announced(feed, hijacked, facts) for feed in feeds}
     routes = RouteGroup(found.values())
 
-    def details() -> dict[str, list[str]]:
+    def details() -> dict[str, Any]:
         first = min(routes, key=lambda route: route.prefix).prefix
         origins = {
             asn for route in routes if route.prefix == first for asn in path_origins(route, frozenset())
         }
-        return {"origins": [str(asn) for asn in sorted(origins)]}
+        heard = [route for feed in feeds if feed.ris for route in found[feed.name].values()]
+        named = {"origins": [str(asn) for asn in sorted(origins)]}
+        return named | peers_detail(feeds, heard, facts, origins)
 
     showing = [name for name, matching in found.items() if matching]
     evidence = Evidence(routes=routes, feeds=showing, details=details)

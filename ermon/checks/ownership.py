@@ -43,7 +43,7 @@ def _subjects(
             yield Subject(check, labels, topics, partial(judge, config, pool, family))
 
 
-def _read(facts: Facts, sources: Iterable[OwnershipSource]) -> list[Registered]:
+def read_recently(facts: Facts, sources: Iterable[OwnershipSource]) -> list[Registered]:
     """Return what those sources say that were read recently enough."""
     found = map(facts.registered, ownership_names(sources))
     return [each for each in found if each is not None]
@@ -71,7 +71,7 @@ def _pool_roa(config: Config, pool: Pool, family: Family, facts: Facts) -> Verdi
     around it is what RFC 9319 section 4 recommends.
     """
     ours, prefixes = config.customer.registered_asns, pool.prefixes_of(family)
-    readings = _read(facts, config.ownership.vrps)
+    readings = read_recently(facts, config.ownership.vrps)
     vrps = _vrps(readings)
     named = {prefix: covering(vrps, prefix) for prefix in prefixes}
     others = {
@@ -109,7 +109,7 @@ def pool_roa_gone(config: Config) -> Iterator[Subject]:
 def _pool_roa_gone(config: Config, pool: Pool, family: Family, facts: Facts) -> Verdict:
     """Only what named you counts: a foreign VRP that has gone is what was wished for."""
     ours, prefixes = config.customer.registered_asns, pool.prefixes_of(family)
-    readings = _read(facts, config.ownership.vrps)
+    readings = read_recently(facts, config.ownership.vrps)
     present = {vrp.key for vrp in _vrps(readings)}
     gone = [(vrp.key, "no longer in the list") for each in readings for vrp in each.gone]
     ended = [(v.key, f"ended on {utc_text(v.expires or 0.0)}") for each in readings for v in each.ended]
@@ -155,7 +155,7 @@ def _pool_unregistered(config: Config, pool: Pool, family: Family, facts: Facts)
     and the RPKI if it is asked at all.
     """
     ours, prefixes, asked = config.customer.registered_asns, pool.prefixes_of(family), config.ownership
-    registries, rpki = _read(facts, asked.route_objects), _read(facts, asked.vrps)
+    registries, rpki = read_recently(facts, asked.route_objects), read_recently(facts, asked.vrps)
     objects = [each for reading in registries for each in reading.route_objects]
     own = [vrp for vrp in _vrps(rpki) if vrp.asn in ours]
     missing = tuple(

@@ -69,7 +69,8 @@ def _per_feed(
 
 
 def feed_down(config: Config) -> Iterator[Subject]:
-    return _per_feed("feed-down", config.exabgp_feeds.values(), _feed_down, caused_by_process=True)
+    feeds = (*config.exabgp_feeds.values(), *config.ris_feeds.values())
+    return _per_feed("feed-down", feeds, _feed_down, caused_by_process=True)
 
 
 def _feed_down(feed: Feed, facts: Facts) -> Verdict:
@@ -79,7 +80,8 @@ def _feed_down(feed: Feed, facts: Facts) -> Verdict:
     if facts.awaited(feed.name) and not problem:
         return UNKNOWN
     reason = problem or facts.down_reason(feed.name)
-    details: dict[str, object] = {"peer": feed.peer, **({"reason": reason} if reason else {})}
+    peer = {"source": feed.ris.url.partition("?")[0]} if feed.ris is not None else {"peer": feed.peer}
+    details: dict[str, object] = {**peer, **({"reason": reason} if reason else {})}
     if strangers := facts.strangers(feed.name):
         details["refused"] = [stranger_text([feed], stranger) for stranger in sorted(strangers)]
     return violated(on_feed(feed, details=details))
@@ -114,7 +116,8 @@ FEED_DOWN = Check(
 
 
 def feed_flapping(config: Config) -> Iterator[Subject]:
-    return _per_feed("feed-flapping", config.exabgp_feeds.values(), _feed_flapping)
+    feeds = (*config.exabgp_feeds.values(), *config.ris_feeds.values())
+    return _per_feed("feed-flapping", feeds, _feed_flapping)
 
 
 def _feed_flapping(feed: Feed, facts: Facts) -> Verdict:

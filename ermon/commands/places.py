@@ -193,6 +193,8 @@ class Scene:
     def _at_feeds(self) -> Iterator[Place]:
         for feed in self.feeds:
             for family in (f for f in self.families if f in feed.families):
+                if feed.ris is not None:
+                    continue  # no router of yours has it
                 if feed.by_bmp:
                     yield self._at_session(feed, family)
                     continue

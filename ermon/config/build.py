@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from ermon.config.azure import REFRESH_SECONDS, AzureSection, CircuitAzureSection
 from ermon.config.circuits import AdvertiseSection, CircuitEntry, LinkEntry, ReceiveSection, ServiceEntry
@@ -35,6 +36,7 @@ from ermon.model.inventory import (
     Pool,
     Probe,
     Receive,
+    RisLive,
     Segment,
     Service,
     Source,
@@ -54,6 +56,10 @@ from ermon.model.settings import (
     Severity,
     Webhook,
 )
+
+MIN_PEERS = 2
+RIS_LIVE_URL = "wss://ris-live.ripe.net/v1/ws/"
+RIPESTAT_URL = "https://stat.ripe.net/data/bgp-state/data.json"
 
 
 def build(file: File) -> Config:
@@ -214,9 +220,22 @@ def _pool(name: str, entry: PoolEntry) -> Pool:
 
 def _feed(name: str, entry: FeedEntry, collector_asn: int) -> Feed:
     settings = dict(entry)
-    settings["peer"], settings["local"] = str(entry.peer), str(entry.local)
-    settings["local_asn"] = entry.local_asn or collector_asn
-    return Feed(name=name, **settings)
+    ris = _ris_live(settings)
+    if ris is None:
+        settings["peer"], settings["local"] = str(entry.peer), str(entry.local)
+        settings["local_asn"] = entry.local_asn or collector_asn
+        return Feed(name=name, **settings)
+    if "families" not in entry.model_fields_set:
+        settings["families"] = tuple(f for f in FAMILIES if any(p.family == f for p in entry.canary))
+    return Feed(name=name, ris=ris, **settings | {"peer": "", "local": "", "peer_asn": 0, "local_asn": 0})
+
+
+def _ris_live(settings: dict[str, Any]) -> RisLive | None:
+    """Take what is about the source of a feed out of its settings."""
+    source, peers, url, state = (settings.pop(key) for key in ("source", "min_peers", "url", "state_url"))
+    if source is None:
+        return None
+    return RisLive(peers or MIN_PEERS, url or RIS_LIVE_URL, state or RIPESTAT_URL)
 
 
 def _check(entry: CheckEntry) -> CheckSettings:

@@ -7,10 +7,11 @@ address and an MD5 key to a whole peer, and two of its processes cannot listen o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import cast
 
 from ermon.config.circuits import LinkEntry
 from ermon.config.problems import Complaint
-from ermon.config.schema import Draft, FeedEntry, UplinkEntry
+from ermon.config.schema import Draft, FeedEntry, SessionEntry, UplinkEntry
 from ermon.model.inventory import EDGES, View
 from ermon.model.prefixes import Address
 
@@ -27,12 +28,72 @@ _PLACES = ("router", "circuit", "link", "uplink", "segment")
 
 
 def complaints_about_feeds(draft: Draft) -> Iterator[Complaint]:
+    sessions = _sessions(draft)
     for name, feed in draft.feeds.items():
-        yield from _keys_of_its_view(name, feed)
-        yield from _router_of_its_mirror(name, feed, draft)
-        yield from _internal_or_external(name, feed, draft)
-        yield from _own_settings(name, feed)
-    yield from _sharing(draft.feeds)
+        yield from _keys_of_its_source(name, feed)
+        if feed.source is not None or name in sessions:
+            yield from _keys_of_its_view(name, feed)
+            yield from _router_of_its_mirror(name, feed, draft)
+            yield from _canaries_of_its_families(name, feed)
+    for name, session in sessions.items():
+        yield from _internal_or_external(name, session, draft)
+        yield from _own_settings(name, session)
+    yield from _sharing(sessions)
+
+
+_OF_A_SESSION = ("peer", "local", "peer_asn")
+_NOT_WITH_A_SOURCE = (*_OF_A_SESSION, "local_asn", "router", "md5_password_file", "ttl_security")
+_OF_A_SOURCE = ("min_peers", "url", "state_url")
+
+
+def _sessions(draft: Draft) -> dict[str, SessionEntry]:
+    """Return the feeds that are sessions and have what each session has."""
+    return {
+        name: cast("SessionEntry", feed)
+        for name, feed in draft.feeds.items()
+        if feed.source is None and all(getattr(feed, key) is not None for key in _OF_A_SESSION)
+    }
+
+
+def _keys_of_its_source(name: str, feed: FeedEntry) -> Iterator[Complaint]:
+    path = ("feeds", name)
+    if feed.source is None:
+        for key in _OF_A_SESSION:
+            if getattr(feed, key) is None:
+                words = (FeedEntry.model_fields[key].description or "").partition(". ")[0]
+                yield Complaint((*path, key), f"is missing; add it: {words[:1].lower()}{words[1:]}")
+        for key in _OF_A_SOURCE:
+            if getattr(feed, key) is not None:
+                yield Complaint((*path, key), "is only for a feed with source: ris-live; remove it")
+        return
+    if feed.view is not View.INTERNET:
+        message = (
+            f"{feed.source} shows the internet, and this feed has the view {feed.view}; make it internet"
+        )
+        yield Complaint((*path, "source"), message)
+        return
+    for key in _NOT_WITH_A_SOURCE:
+        if getattr(feed, key) is not None:
+            yield Complaint(
+                (*path, key), f"is not allowed with source {feed.source}: it is no session; remove it"
+            )
+    if not feed.canary:
+        message = (
+            "is missing; with a source it is required, because an outage of RIPE's looks like silence: name a prefix "
+            "that is always announced, your own aggregate or a RIS beacon"
+        )
+        yield Complaint((*path, "canary"), message)
+
+
+def _canaries_of_its_families(name: str, feed: FeedEntry) -> Iterator[Complaint]:
+    if feed.source is not None and "families" not in feed.model_fields_set:
+        return  # its families are those of its canaries
+    for at, prefix in enumerate(feed.canary):
+        if prefix.family not in feed.families:
+            message = (
+                f"{prefix} can never be received: families lacks {prefix.family}; add it or remove the canary"
+            )
+            yield Complaint(("feeds", name, "canary", at), message)
 
 
 def _keys_of_its_view(name: str, feed: FeedEntry) -> Iterator[Complaint]:
@@ -72,7 +133,7 @@ def _router_of_its_mirror(name: str, feed: FeedEntry, draft: Draft) -> Iterator[
         yield Complaint(("feeds", name, "router"), message)
 
 
-def _internal_or_external(name: str, feed: FeedEntry, draft: Draft) -> Iterator[Complaint]:
+def _internal_or_external(name: str, feed: SessionEntry, draft: Draft) -> Iterator[Complaint]:
     ours = feed.local_asn or draft.collector.asn or (draft.customer.asn if draft.customer else None)
     if ours is None:
         return
@@ -92,7 +153,7 @@ def _internal_or_external(name: str, feed: FeedEntry, draft: Draft) -> Iterator[
         )
 
 
-def _own_settings(name: str, feed: FeedEntry) -> Iterator[Complaint]:
+def _own_settings(name: str, feed: SessionEntry) -> Iterator[Complaint]:
     path = ("feeds", name)
     if feed.peer.version != feed.local.version:
         message = f"{feed.local} and peer {feed.peer} are of different families; give both in one family"
@@ -111,18 +172,12 @@ def _own_settings(name: str, feed: FeedEntry) -> Iterator[Complaint]:
             "has no effect on a mirror: a router sends one path to the neighbor that it mirrors; remove it"
         )
         yield Complaint((*path, "add_path"), message)
-    for at, prefix in enumerate(feed.canary):
-        if prefix.family not in feed.families:
-            message = (
-                f"{prefix} can never be received: families lacks {prefix.family}; add it or remove the canary"
-            )
-            yield Complaint((*path, "canary", at), message)
     if feed.view is View.INTERNET and name == EDGES:
         message = f"{EDGES!r} is the ExaBGP process of all other feeds; give this feed another name"
         yield Complaint(path, message)
 
 
-def _sharing(feeds: Mapping[str, FeedEntry]) -> Iterator[Complaint]:
+def _sharing(feeds: Mapping[str, SessionEntry]) -> Iterator[Complaint]:
     """Compare each feed with the first one on its address pair, on its local address and on its peer."""
     pairs: dict[tuple[Address, Address], str] = {}
     locals_: dict[Address, str] = {}
@@ -146,7 +201,7 @@ def _sharing(feeds: Mapping[str, FeedEntry]) -> Iterator[Complaint]:
             )
 
 
-def _sharing_local(name: str, feed: FeedEntry, first: str, other: FeedEntry) -> Iterator[Complaint]:
+def _sharing_local(name: str, feed: SessionEntry, first: str, other: SessionEntry) -> Iterator[Complaint]:
     if View.INTERNET in {feed.view, other.view}:
         yield Complaint(
             ("feeds", name, "local"),

@@ -323,6 +323,13 @@ def _parse_source(value: object) -> str:
     return _check_url(text, scheme)
 
 
+def _parse_plain_on_loopback(value: object, secure: str, plain: str) -> str:
+    """Read a URL of an encrypted scheme; the plain one is for this machine only."""
+    text = _parse_line(value)
+    loopback = re.match(rf"{plain}://(127\.[0-9.]+|\[::1\])(:|/|$)", text)
+    return _check_url(text, (secure, plain) if loopback else (secure,))
+
+
 _VIEWS = (View.EDGE_TABLE, View.TO_MICROSOFT, View.TO_INTERNET, View.INTERNET, View.SEGMENT)
 
 
@@ -422,6 +429,11 @@ Count = Annotated[
     PlainValidator(lambda value: _whole(value, 1, 1_000_000_000, "a whole number")),
     _schema("integer", minimum=1, maximum=1_000_000_000),
 ]
+PeerCount = Annotated[
+    int,
+    PlainValidator(lambda value: _whole(value, 1, 1000, "a number of peers")),
+    _schema("integer", minimum=1, maximum=1000),
+]
 ByteSize = Annotated[int, PlainValidator(_parse_bytes), _schema("string", pattern=f"^{_SIZE.pattern}$")]
 FeedView = Annotated[
     View, PlainValidator(_parse_view), _schema("string", enum=[str(view) for view in _VIEWS])
@@ -453,6 +465,16 @@ Timestamp = Annotated[datetime, PlainValidator(_parse_timestamp), _schema("strin
 End = Annotated[datetime, PlainValidator(_parse_end), _schema("string", minLength=10)]
 """A date or a time; in UTC."""
 HttpUrl = Annotated[str, PlainValidator(_parse_receiver_url), _schema("string", pattern="^https?://")]
+WebSocketUrl = Annotated[
+    str,
+    PlainValidator(lambda value: _parse_plain_on_loopback(value, "wss", "ws")),
+    _schema("string", pattern="^wss?://"),
+]
+StateUrl = Annotated[
+    str,
+    PlainValidator(lambda value: _parse_plain_on_loopback(value, "https", "http")),
+    _schema("string", pattern="^https?://"),
+]
 SourceLocation = Annotated[str, PlainValidator(_parse_source), _schema("string", minLength=1)]
 
 T = TypeVar("T")

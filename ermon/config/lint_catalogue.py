@@ -144,6 +144,14 @@ _WARNINGS = (
         ),
     ),
     (
+        "asn-unregistered",
+        "No registry can name our ASN",
+        (
+            "customer.asn is private, and ownership has lists of a registry, which name public ASNs only. Microsoft then validates the "
+            "pools by the circuit's customerASN: name that in customer.origin_asns."
+        ),
+    ),
+    (
         "uplinks-not-redundant",
         "The internet has a single point of failure",
         "There is only one uplink, all uplinks are on one router, or an uplink shares a router with ExpressRoute. They fail together.",

@@ -17,6 +17,7 @@ from ermon.exabgp.reasons import cannot_listen
 from ermon.model.inventory import Config, Peering
 from ermon.model.prefixes import PrefixSet, parse_prefix
 from ermon.model.source_key import SourceKey, is_url
+from ermon.sources import ownership
 from ermon.sources.published import SourceError
 from ermon.sources.reading import load_file, read_file
 
@@ -34,6 +35,7 @@ def lint_files(config: Config, folder: Path) -> Iterator[Lint]:
                 place = ("circuits", circuit.name, "receive", "sources", at)
                 yield Lint("source-unreadable", place, str(error))
     yield from lint_azure(config, folder)
+    yield from _registries(config, folder)
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")
     for path, file in named_files(config):
         places = places_of(file, folder, credentials)
@@ -71,6 +73,18 @@ def lint_azure(config: Config, folder: Path) -> Iterator[Lint]:
                     f"{file} is older than this configuration and does not list {unknown[0]} of pool {pool.name}: "
                     "azure-prefix-unlisted judges the pool once two readings are younger",
                 )
+
+
+def _registries(config: Config, folder: Path) -> Iterator[Lint]:
+    asked = config.ownership
+    for key, sources in (("vrps", asked.vrps), ("route_objects", asked.route_objects)):
+        for at, source in enumerate(sources):
+            if is_url(source.location):
+                continue
+            try:
+                ownership.read_file(source, folder, config.our_space)
+            except SourceError as error:
+                yield Lint("source-unreadable", ("ownership", key, at), str(error))
 
 
 def lint_machine(config: Config) -> Iterator[Lint]:

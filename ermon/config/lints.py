@@ -22,6 +22,7 @@ from ermon.config.yaml import Problem
 from ermon.model.communities import MICROSOFT_ASN
 from ermon.model.inventory import Circuit, Config, InternetUse, Link, Peering, Pool, apart
 from ermon.model.prefixes import Prefix, PrefixIndex, not_public_space
+from ermon.model.routes import PRIVATE_ASNS
 from ermon.model.settings import AcceptedLint
 
 T = TypeVar("T")
@@ -295,6 +296,14 @@ def _asn_reserved(config: Config) -> Iterator[Lint]:
                 yield Lint("asn-reserved", path, text, Weight.NOTE if note else None)
 
 
+def _asn_unregistered(config: Config) -> Iterator[Lint]:
+    """A registry cannot name a private ASN: then Microsoft asks for the one that the pools are registered to."""
+    named = config.customer.registered_asns
+    if config.ownership.sources and all(any(asn in private for private in PRIVATE_ASNS) for asn in named):
+        text = f"{config.customer.asn} is private, so no registry can name it; add origin_asns: Microsoft's customerASN"
+        yield Lint("asn-unregistered", ("customer", "asn"), text)
+
+
 def _one_link(config: Config) -> Iterator[Lint]:
     for circuit in config.circuits.values():
         if len(circuit.links) == 1:
@@ -336,4 +345,5 @@ _RULES: Sequence[Rule] = (
     _inbound_one_circuit,
     _segment_unwatched,
     _asn_reserved,
+    _asn_unregistered,
 )

@@ -34,6 +34,7 @@ from ermon.config.fields import (
     Line,
     Name,
     Network,
+    PeerCount,
     Percent,
     Port,
     PositiveDuration,
@@ -42,8 +43,10 @@ from ermon.config.fields import (
     ServiceName,
     SessionAddress,
     Several,
+    StateUrl,
     Target,
     Timestamp,
+    WebSocketUrl,
 )
 from ermon.config.ownership import OwnershipSection
 from ermon.config.receivers import AlertmanagerSection, WebhookEntry
@@ -213,12 +216,12 @@ class FeedEntry(Section):
     view: FeedView
     """Which table its routes are: the router's own table, what it advertises to Microsoft or to an internet uplink,
     the internet's table, or a segment's table."""
-    peer: SessionAddress
-    """The router's address of the session."""
-    local: SessionAddress
-    """ermon's address of the session; it differs between the feeds of a router."""
-    peer_asn: Asn
-    """The router's AS number."""
+    peer: SessionAddress | None = None
+    """The router's address of the session. Required, except with source."""
+    local: SessionAddress | None = None
+    """ermon's address of the session; it differs between the feeds of a router. Required, except with source."""
+    peer_asn: Asn | None = None
+    """The router's AS number. Required, except with source."""
     local_asn: Asn | None = None
     """ermon's AS number here: the router's own on an edge-table (iBGP), one that appears in no path on
     to-microsoft and to-internet (eBGP). Default: collector.asn."""
@@ -240,11 +243,27 @@ class FeedEntry(Section):
     """segment: the segment whose table it is."""
     canary: Several[Network] = ()
     """Prefixes that this feed must always show; while one is missing, the feed counts as not in sync."""
+    source: Literal["ris-live"] | None = None
+    """internet: RIPE's route collectors instead of a session. RIPE learns your prefixes. Needs a canary."""
+    min_peers: PeerCount | None = None
+    """source: a prefix counts as heard once RIPE's peers of so many ASNs have it. Default: 2."""
+    url: WebSocketUrl | None = None
+    """source: the address of RIS Live. Default: RIPE's own."""
+    state_url: StateUrl | None = None
+    """source: the address of RIPEstat's bgp-state. Default: RIPE's own."""
     md5_password_file: Line | None = None
     """File with the session's TCP MD5 key (RFC 2385), looked for in $CREDENTIALS_DIRECTORY, then beside this
     file."""
     ttl_security: Hops | None = None
     """Packets are accepted from at most this many hops away (RFC 5082)."""
+
+
+class SessionEntry(FeedEntry):
+    """A feed that is a session, with what each session has."""
+
+    peer: SessionAddress
+    local: SessionAddress
+    peer_asn: Asn
 
 
 class AcceptEntry(Section):

@@ -385,6 +385,24 @@ class MicrosoftTables:
         asked = max(at for at in (tables.neighbors_asked, tables.arp_asked) if at is not None)
         return f"{'; '.join(found)} (asked {utc_text(self._facts.wall(asked))})"
 
+    def sessions(self, link: LinkKey) -> dict[str, str]:
+        """Return the states of the sessions on a link by our addresses: ``up``, or the edge router's word."""
+        tables = self.links[link]
+        if not tables.valid(tables.neighbors_asked, self._facts.now):
+            return {}
+        subnets = self._facts.config.link(link).subnets
+        return {
+            str(address): "up" if neighbor.received is not None else neighbor.state or "unknown"
+            for neighbor in tables.neighbors
+            if (address := neighbor.parsed) is not None
+            and any(subnet.contains(address.prefix) for subnet in subnets)
+        }
+
+    def arp(self, link: LinkKey) -> str | None:
+        """Return what is wrong by the ARP table of a link; ``None`` if there is none that is recent."""
+        tables = self.links[link]
+        return arp_problem(tables.arp) if tables.valid(tables.arp_asked, self._facts.now) else None
+
     def _sessions(self, link: LinkKey, family: Family, tables: LinkReadings) -> Iterator[str]:
         subnets = [s for s in self._facts.config.link(link).subnets if s.family == family]
         for neighbor in tables.neighbors:

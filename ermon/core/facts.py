@@ -27,6 +27,7 @@ from ermon.checks.facts import (
     CompareKind,
     Disagreement,
     LinkChanges,
+    PeersHaving,
     Preference,
     Registered,
 )
@@ -36,6 +37,7 @@ from ermon.core.azure import AzureReadings
 from ermon.core.azure_tables import MicrosoftTables
 from ermon.core.coverage import ExpectedPrefixes
 from ermon.core.drain import DrainMemory, DrainRules, LinkDrain, Marks, PathMarks
+from ermon.core.hearing import Hearing
 from ermon.core.horizons import OWN, Horizons, Owner, of_links
 from ermon.core.levels import Level
 from ermon.core.listening import Listening
@@ -154,6 +156,7 @@ class NetworkFacts:
                 Session.of(feed.families),
                 AdjRibIn(),
                 losses=rolling(config, sight.FLAP_LOSSES, sight.FLAP_WINDOW.of(config)),
+                hearing=None if feed.ris is None else Hearing(feed.ris.min_peers),
             )
             for name, feed in sorted(config.feeds.items())
         }
@@ -173,6 +176,8 @@ class NetworkFacts:
             connection: ProcessState(is_connection=True) for connection in config.connections
         }
         self.listening, self.azure_readings = Listening(), AzureReadings(config, now)
+        self.processes = _processes(config)
+        self.listening = Listening()
         self.sources: dict[str, str] = {}
         """By published list that was tried: what is wrong with it; empty if nothing is."""
         self.ownership = OwnershipReadings(config)
@@ -503,17 +508,29 @@ class NetworkFacts:
     def matching(self, feed: str, route_set: RouteSet) -> Mapping[RouteKey, Route]:
         return self.feeds[feed].route_sets.get(route_set, {})
 
+    def peers_having(self, feed: str, prefix: Prefix) -> PeersHaving | None:
+        hearing = self.feeds[feed].hearing
+        if hearing is None:
+            return None
+        return PeersHaving(hearing.peers(prefix), hearing.memory(prefix).most, hearing.is_stuck(prefix))
+
     def feeds_showing(self, route_set: RouteSet) -> Collection[str]:
         return self.showing.get(route_set, ())
 
     def covers(self, feed: str, prefix: Prefix) -> bool:
-        return self.feeds[feed].rib.covers(prefix)
+        state = self.feeds[feed]
+        return state.rib.covers(prefix) if state.hearing is None else state.hearing.covers(prefix)
 
     def covering(self, feed: str, prefix: Prefix) -> Iterable[Route]:
-        return self.feeds[feed].rib.covering(prefix)
+        return self._heard(feed, self.feeds[feed].rib.covering(prefix))
 
     def inside(self, feed: str, prefix: Prefix) -> Iterable[Route]:
-        return self.feeds[feed].rib.inside(prefix)
+        return self._heard(feed, self.feeds[feed].rib.inside(prefix))
+
+    def _heard(self, feed: str, routes: Iterable[Route]) -> Iterable[Route]:
+        """Return the routes to prefixes that count as heard; those of feeds that are not RIPE's all do."""
+        hearing = self.feeds[feed].hearing
+        return routes if hearing is None else (route for route in routes if hearing.is_heard(route.prefix))
 
     # Links -------------------------------------------------------------------------------------------
 
@@ -778,3 +795,12 @@ class NetworkFacts:
     def usual(self, counted: Counted) -> Amount | None:
         level = self.levels.get(counted)
         return None if level is None else level.usual(self.now)
+
+
+def _processes(config: Config) -> dict[str, ProcessState]:
+    """Return what carries the feeds. ermon itself connects to RIPE, so nothing else needs to run for that."""
+    return {
+        **{process: ProcessState() for process in config.processes},
+        **{connection: ProcessState(is_connection=True) for connection in config.connections},
+        **{feed.process: ProcessState(up=True) for feed in config.ris_feeds.values()},
+    }

@@ -12,10 +12,11 @@ import msgspec
 
 from ermon.checks.attribution import Unattributed
 from ermon.core.facts import NetworkFacts
+from ermon.core.hearing import PeersMemory
 from ermon.core.reactor import Reactor
 from ermon.core.states import Awaited, FeedState, ProcessRuns
 from ermon.core.timers import FeedFlapsEnd, OverflowEnds, ProcessSettles
-from ermon.model.prefixes import Family
+from ermon.model.prefixes import Family, parse_prefix
 
 
 class KeptFeed(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -38,6 +39,8 @@ class KeptFeed(msgspec.Struct, frozen=True, omit_defaults=True):
     """The reasons why routes fit no link, and since when each has been there."""
     shown: bool = False
     """By BMP: the router has reported the session at some time."""
+    hearing: dict[str, PeersMemory] = {}
+    """By prefix: how many peers of RIPE's collectors have had it."""
 
 
 class KeptProcess(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -85,6 +88,7 @@ def _feed_to_keep(facts: NetworkFacts, state: FeedState) -> KeptFeed:
             if since
         },
         shown=session.shown,
+        hearing={} if state.hearing is None else state.hearing.remembered(),
     )
 
 
@@ -144,6 +148,8 @@ def _restore_feed(reactor: Reactor, state: FeedState, kept: KeptFeed) -> None:
     reactor.processes.await_router(state, kept.awaited)
     session.down_reason, session.changed_at, session.loss = kept.down_reason, kept.changed_at, kept.loss
     session.shown = kept.shown
+    if state.hearing is not None:
+        state.hearing.remember((parse_prefix(text), each) for text, each in kept.hearing.items())
     for time in kept.losses:
         state.losses.add(time)
     reactor.layers.watch(FeedFlapsEnd(name), state.losses.ends_at())

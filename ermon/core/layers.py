@@ -185,7 +185,8 @@ class Layers:
         judged = [c for c in judged if not ((asked := state.asked.get(c.family)) and asked.about(c))]
         if not judged:
             return None
-        missing = tuple(canary for canary in judged if not state.rib.covers(canary))
+        shown = state.rib if state.hearing is None else state.hearing
+        missing = tuple(canary for canary in judged if not shown.covers(canary))
         return missing or (() if len(judged) == len(state.feed.canary) else None)
 
     @staticmethod

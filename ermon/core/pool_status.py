@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from ermon.api.status import Answer, PlaceDoc, PoolDoc, PoolOverall, PoolPlace
+from ermon.api.status import Answer, OwnershipDoc, PlaceDoc, PoolDoc, PoolOverall, PoolPlace
 from ermon.checks.internet import INSIDE_POOL
 from ermon.checks.mirror import POOL_SPACE
+from ermon.checks.ownership import read_recently
 from ermon.checks.topics import RouteSet
 from ermon.core.facts import NetworkFacts
 from ermon.core.monitor import Monitor
 from ermon.model.inventory import InternetUse, LinkKey, Pool
+from ermon.model.ownership import covering
 from ermon.model.prefixes import Family
+from ermon.model.text import rfc3339
 
 _Answers = dict[str, dict[str, Answer]]
 """By circuit and link."""
@@ -52,6 +55,28 @@ def pool_status(monitor: Monitor, name: str) -> PoolDoc:
         overall=_pool_overall(
             {*on_feeds.values(), *(place for row in on_links.values() for place in row.values())}
         ),
+        ownership={family: _ownership(monitor, pool, family) for family in pool.families}
+        if monitor.config.ownership.sources
+        else {},
+    )
+
+
+def _ownership(monitor: Monitor, pool: Pool, family: Family) -> OwnershipDoc:
+    facts, prefixes = monitor.network, pool.prefixes_of(family)
+    readings = read_recently(facts, monitor.config.ownership.sources)
+    vrps = {str(vrp) for each in readings for prefix in prefixes for vrp in covering(each.vrps, prefix)}
+    objects = {
+        str(found)
+        for each in readings
+        for prefix in prefixes
+        for found in each.route_objects
+        if found.covers(prefix)
+    }
+    newest = max((each.taken_at for each in readings), default=None)
+    return OwnershipDoc(
+        read_at=None if newest is None else rfc3339(facts.wall(newest)),
+        vrps=tuple(sorted(vrps)),
+        route_objects=tuple(sorted(objects)),
     )
 
 

@@ -391,6 +391,7 @@ class Reactor:
         again = {route.key for route in event.announced} if event.withdrawn else ()
         self.routes.withdraw(state, (key for key in event.withdrawn if key not in again))
         self.routes.announce(state, event.announced)
+        self.routes.take_stock(state)
         if limit := self._limit_exceeded(state):
             self._overflow(state, limit)
 
@@ -533,6 +534,9 @@ class Reactor:
         """Note that all routes of a family have come."""
         session = state.session
         session.families[family].complete = True
+        if state.hearing is not None:
+            state.hearing.look_at_all()
+            self.routes.take_stock(state)
         state.strays.all_are_here(family)
         if all(sync.complete for sync in session.families.values()):
             session.loss = None

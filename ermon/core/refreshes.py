@@ -48,6 +48,7 @@ class Refreshes:
         if family not in state.refreshes:
             return
         self._routes.withdraw(state, sorted(state.refreshes[family], key=str))
+        self._routes.take_stock(state)
         self._routes.let_go_of_passed_over(state, family)
         self.forget(state, family)
         if (asked := state.asked.get(family)) and asked.marked:

@@ -21,6 +21,7 @@ from ermon.core.asymmetry import Comparison, advertised_tables
 from ermon.core.best_paths import BestPaths
 from ermon.core.facts import FILTERED_VIEWS, Expected, NetworkFacts
 from ermon.core.failover import Failover
+from ermon.core.hearing import Hearing
 from ermon.core.learned import LearnedPrefixes
 from ermon.core.link_tables import LinkTables
 from ermon.core.rib import RouteChange
@@ -205,15 +206,16 @@ class RouteIndex:
     ) -> None:
         """Apply one change of the Adj-RIB-In to everything that is kept by prefix."""
         key, old, new = change
+        prefix = key[0]
+        counts = state.hearing is None or self._hear(state, state.hearing, change)
         before: Attribution = None
         shared = None if new is None else state.held.enter(new.attributes)
         if old is not None:
             before = self._attribution(state, old)
             self.sets.leave(state, key, old, before)
             state.held.leave(old.attributes)
-        if new is not None and shared is not None:
+        if new is not None and shared is not None and counts:
             self.sets.enter(state, key, new, attribution, shared)
-        prefix = key[0]
         if kind.shows_links:
             self._update_tables(state, change, before, attribution)
         self._by_view(state, kind, change, before, attribution)
@@ -261,6 +263,33 @@ class RouteIndex:
             self.sets.add(state, route_set, change.key, change.new)
         else:
             self.sets.discard(state, route_set, change.key)
+
+    def _hear(self, state: FeedState, hearing: Hearing, change: RouteChange) -> bool:
+        """Count a change among the peers of RIPE's that carry a feed; return whether routes to its prefix count. None is in a
+        set before enough peers have one.
+        """
+        prefix = change.key[0]
+        before = hearing.is_heard(prefix)
+        hearing.changed(change)
+        heard = hearing.is_heard(prefix)
+        others = [] if heard is before else [r for r in state.rib.paths(prefix) if r.key != change.key]
+        for route in others:
+            if heard:
+                self.sets.enter(state, route.key, route, None, state.held.known(route.attributes))
+            else:
+                self.sets.leave(state, route.key, route, None)
+        return heard
+
+    def take_stock(self, state: FeedState) -> None:
+        """Note after an event of which prefixes only few of the peers are left that had them."""
+        if state.hearing is None:
+            return
+        sync = {} if state.session.unreadable else state.session.families
+        complete = [family for family in state.feed.families if family in sync and sync[family].complete]
+        for prefix in state.hearing.take_stock(complete):
+            for route in state.rib.paths(prefix):
+                self.sets.touch(state, route.key)
+        self.sets.follow(state)
 
     # Tables of the links -----------------------------------------------------------------------------
 

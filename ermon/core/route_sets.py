@@ -79,6 +79,10 @@ class RouteSets:
             shared.sorted_by, shared.sets = by, self._combinations.setdefault(found, found)
         return shared.sets
 
+    def touch(self, state: FeedState, key: RouteKey) -> None:
+        """Note that what is known of a held route has changed, beside the route itself."""
+        self._changed.update(route_set for route_set, held in state.route_sets.items() if key in held)
+
     def add(self, state: FeedState, route_set: RouteSet, key: RouteKey, route: Route) -> None:
         held = state.route_sets.get(route_set)
         if not held:

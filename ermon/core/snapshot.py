@@ -24,6 +24,7 @@ from ermon.core.azure_tables import TablesMemory
 from ermon.core.churn import ChurnTimes
 from ermon.core.drain import DrainMemory, LinkDrain
 from ermon.core.facts import NetworkFacts
+from ermon.core.hearing import PeersMemory
 from ermon.core.learned import LearnedPrefixes
 from ermon.core.levels import Level, LevelMemory
 from ermon.core.listening import Listening
@@ -95,6 +96,8 @@ class FeedMemory(msgspec.Struct, frozen=True, omit_defaults=True):
     """The families of which such routes came and were not noted, since all of their paths are sent."""
     strays: dict[Family, tuple[tuple[Unattributed, float], ...]] = {}
     """The reasons why routes fit no link, and since when each has been there."""
+    hearing: dict[str, PeersMemory] = {}
+    """By prefix: how many peers of RIPE's collectors have had it."""
 
 
 class LinkMemory(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -283,6 +286,7 @@ def _feed_memory(reactor: Reactor, state: FeedState, now: float) -> FeedMemory:
         strays={
             f: tuple(sorted(since.items(), key=str)) for f, since in state.strays.since().items() if since
         },
+        hearing={} if state.hearing is None else state.hearing.remembered(),
     )
 
 
@@ -400,6 +404,8 @@ def _restore_feed(reactor: Reactor, state: FeedState, memory: FeedMemory, routes
     _restore_passed_over(state, memory)
     for route in routes:
         state.rib.announce(route)
+    if state.hearing is not None:
+        state.hearing.remember((parse_prefix(text), each) for text, each in memory.hearing.items())
 
 
 def _restore_passed_over(state: FeedState, memory: FeedMemory) -> None:

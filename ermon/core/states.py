@@ -15,6 +15,7 @@ from ermon.checks.topics import RouteSet
 from ermon.core.asked import Asked
 from ermon.core.churn import Churn
 from ermon.core.coverage import ExpectedCoverage
+from ermon.core.hearing import Hearing
 from ermon.core.held_bytes import HeldBytes
 from ermon.core.passed_over import PassedOver
 from ermon.core.rib import AdjRibIn
@@ -109,6 +110,8 @@ class FeedState:
     """While the router sends a family again (RFC 7313): the routes that have not come again yet."""
     asked: dict[Family, Asked] = field(default_factory=dict)
     """Requests for routes that may not be answered yet."""
+    hearing: Hearing | None = None
+    """On a feed that RIPE's collectors carry: how many of their peers have each prefix."""
     canary_missing: tuple[Prefix, ...] | None = None
     awaited: Awaited = Awaited.NO
     awaited_until: float | None = None

@@ -144,6 +144,8 @@ def _adopt_feed(new: Reactor, state: FeedState, old: Reactor, before: FeedState)
     state.overflow_seconds, state.teardown_at = before.overflow_seconds, before.teardown_at
     state.losses.take_over(before.losses)
     state.strays.take_over(before.strays)
+    if state.hearing is not None and before.hearing is not None:
+        state.hearing.take_over(before.hearing)
     new.layers.watch(FeedFlapsEnd(name), state.losses.ends_at())
     if before.overflowed_until is not None:
         state.overflowed_until, state.overflowed_by = before.overflowed_until, before.overflowed_by

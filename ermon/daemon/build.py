@@ -32,6 +32,7 @@ from ermon.daemon.clock import SteadyClock
 from ermon.daemon.driver import Driver, counting, handing_out, keeping_drains, logging, remembering, showing
 from ermon.daemon.intake import Intake
 from ermon.daemon.logs import log_notes
+from ermon.daemon.lookouts import Lookouts
 from ermon.daemon.memory import keep_memory_private
 from ermon.daemon.registries import Registries
 from ermon.daemon.service import Service, StartError
@@ -223,6 +224,10 @@ class Parts:
         return Stations(self._config, self._secrets.bmp, self.intake)
 
     @cached_property
+    def lookouts(self) -> Lookouts:
+        return Lookouts(self._config, self.intake)
+
+    @cached_property
     def lists(self) -> PublishedLists:
         options = self._options
         return PublishedLists(
@@ -393,6 +398,7 @@ class Parts:
             driver=self.driver,
             supervisor=self.supervisor,
             stations=self.stations,
+            lookouts=self.lookouts,
             lists=self.lists,
             registries=self.registries,
             azure=self.azure,
@@ -409,6 +415,7 @@ class Parts:
             driver=self.driver,
             supervisor=self.supervisor,
             stations=self.stations,
+            lookouts=self.lookouts,
             lists=self.lists,
             registries=self.registries,
             azure=self.azure,

@@ -23,6 +23,7 @@ from ermon.daemon.azure import AzureViews
 from ermon.daemon.azure_tables import EdgeTables
 from ermon.daemon.driver import Driver
 from ermon.daemon.logs import log_notes
+from ermon.daemon.lookouts import Lookouts
 from ermon.daemon.registries import Registries
 from ermon.daemon.stations import Stations
 from ermon.daemon.supervisor import AddressError, FeedSupervisor
@@ -151,6 +152,7 @@ class Reloader:
         driver: Driver,
         supervisor: FeedSupervisor,
         stations: Stations,
+        lookouts: Lookouts,
         lists: PublishedLists,
         registries: Registries,
         azure: AzureViews,
@@ -165,6 +167,7 @@ class Reloader:
         self._driver = driver
         self._supervisor = supervisor
         self._stations = stations
+        self._lookouts = lookouts
         self._lists = lists
         self._registries = registries
         self._azure = azure
@@ -226,6 +229,7 @@ class Reloader:
             async with self._driver.still():
                 await self._driver.go_over(parts)
                 self._stations.go_over(config)
+                self._lookouts.reconfigure(config)  # it stops what belongs to feeds that are no more
                 self._recorder.begin(Reason.RELOAD)
                 self._telemetry.reconfigure(config)
                 self._senders.reconfigure(config, secrets)

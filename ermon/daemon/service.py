@@ -20,6 +20,7 @@ from ermon.daemon.azure import AzureViews
 from ermon.daemon.azure_tables import EdgeTables
 from ermon.daemon.changes import PublishedLists, Reloader
 from ermon.daemon.driver import Driver
+from ermon.daemon.lookouts import Lookouts
 from ermon.daemon.registries import Registries
 from ermon.daemon.stations import Stations
 from ermon.daemon.supervisor import FeedSupervisor
@@ -60,6 +61,7 @@ class Service:
     driver: Driver
     supervisor: FeedSupervisor
     stations: Stations
+    lookouts: Lookouts
     lists: PublishedLists
     registries: Registries
     azure: AzureViews
@@ -101,7 +103,8 @@ class Service:
             await self.supervisor.start(tasks)
             for work in (
                 *(self.driver.keep_time(self._level), self._keep_state(), self.lists.run()),
-                *(self.registries.run(), self.azure.run(), self.tables.run(), self.stations.run()),
+                *(self.registries.run(), self.azure.run(), self.tables.run()),
+                *(self.stations.run(), self.lookouts.run()),
                 self._keep_alive(),
                 self.driver.clock.watch(self._clock_stepped),
                 *(self.senders.run(), self.systemd.run()),
@@ -126,6 +129,8 @@ class Service:
             feed = self.driver.monitor.config.feeds.get(request.feed)
             if feed is not None and feed.by_bmp:
                 self.stations.ask(request)
+            elif feed is not None and feed.ris is not None:
+                self.lookouts.ask(request)
             else:
                 tasks.create_task(self.supervisor.ask(request))
 
@@ -135,6 +140,8 @@ class Service:
             if process == bmp_connection(router):
                 await self.stations.level(router)
                 return True
+        if self.lookouts.carries(process):
+            return True  # what waits there to be read cannot end a violation: only a state does
         return await self.supervisor.level(process)
 
     @asynccontextmanager
@@ -143,6 +150,7 @@ class Service:
 
         def stop() -> None:
             self.stations.end()
+            self.lookouts.end()
             self.supervisor.end()  # at once: messages of routers while their sessions close are no findings
             stopping.set()
 

@@ -59,8 +59,9 @@ def make_certificate(name: str = "127.0.0.1") -> tuple[bytes, bytes]:
 class AzureStandIn:
     """The resources, and what happened to the requests.
 
-    ``documents`` are by lower-case path, without the query; a POST at a path of ``operations`` is accepted with 202, and its
-    result comes after ``polls`` more requests. The next requests get the answers of ``next``, one each, instead.
+    ``documents`` are by lower-case path, without the query. A POST at a path of ``operations`` is accepted with 202, and its
+    result comes after ``polls`` more requests; without polls, it is answered at once. A result that is a function is called for
+    each request. The next requests get the answers of ``next``, one each, instead.
     """
 
     def __init__(self) -> None:
@@ -142,11 +143,13 @@ class AzureStandIn:
         if path in self._pending:
             return self._poll(request, path)
         if request.method == "POST" and path in self.operations:
+            if not self.polls:
+                return web.json_response(_now(self.operations[path]))
             polling = f"/operations/{len(self.requests)}"
             self._pending[polling] = (self.polls, self.operations[path])
             return self._accepted(request, polling)
         if request.method == "GET" and path in self.documents:
-            return web.json_response(self.documents[path])
+            return web.json_response(_now(self.documents[path]))
         return error(404, "ResourceNotFound")
 
     def _poll(self, request: web.Request, path: str) -> web.Response:
@@ -155,11 +158,15 @@ class AzureStandIn:
             self._pending[path] = (left - 1, result)
             return self._accepted(request, path)
         del self._pending[path]
-        return web.json_response(result)
+        return web.json_response(_now(result))
 
     def _accepted(self, request: web.Request, path: str) -> web.Response:
         headers = {"Location": f"https://{request.host}{path}", "Retry-After": self.retry_after}
         return web.Response(status=202, headers=headers)
+
+
+def _now(result: Any) -> Any:
+    return result() if callable(result) else result
 
 
 def error(status: int, code: str, **headers: str) -> web.Response:

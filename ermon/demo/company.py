@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ermon.demo.bmp import Reporter
 from ermon.demo.child import Child, cancel
+from ermon.demo.microsoft import MicrosoftSide
 from ermon.exabgp import launch, relay
 from ermon.exabgp.channel import Channel, Started
 from ermon.exabgp.configure import quote
@@ -224,7 +225,9 @@ TABLES: Mapping[str, Table] = {
 class Company:
     """The running routers: one for each router of the configuration, and one for the outside view."""
 
-    def __init__(self, config: Config, directory: Path) -> None:
+    def __init__(self, config: Config, directory: Path, microsoft: MicrosoftSide) -> None:
+        self.microsoft = microsoft
+        """The far end of the circuit, as Azure shows it."""
         self._config = config
         sessions: dict[str, list[Feed]] = {}
         for feed in config.exabgp_feeds.values():

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +16,7 @@ from typing import NamedTuple
 import aiohttp
 import msgspec
 
-from ermon.api.answers import FeedEvent, FindingDoc, LinkEvent, SnapshotEvent, Success
+from ermon.api.answers import FeedEvent, FindingDoc, LinkEvent, SnapshotEvent, SubjectDoc, Success
 from ermon.api.status import FeedDoc, LinkDoc
 from ermon.client.http import Parser
 from ermon.demo import launch
@@ -63,6 +64,8 @@ class Daemon:
         self.links: dict[str, LinkDoc] = {}
         """The status of each link, in the same way."""
         self._reported: deque[Reported] = deque()
+        self._known: set[tuple[str, str]] = set()
+        """The reports until now, by the finding's ID and its state."""
         self._changed = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
 
@@ -83,11 +86,31 @@ class Daemon:
 
     async def raised(self) -> list[FindingDoc]:
         """Return the findings that are raised now; ``DemoError`` without an answer."""
-        path = "/api/v1/findings?state=raised"
+        answer = await self._get("/api/v1/findings?state=raised")
+        return msgspec.json.decode(answer, type=Success[list[FindingDoc]]).data
+
+    async def statuses(self) -> list[SubjectDoc]:
+        """Return the status of every check now; ``DemoError`` without an answer."""
+        answer = await self._get("/api/v1/statuses")
+        return msgspec.json.decode(answer, type=Success[list[SubjectDoc]]).data
+
+    async def poll(self, condition: Callable[[], Awaitable[bool]], seconds: float) -> None:
+        """Return when ``condition`` is true; ``TimeoutError`` if it is not true in time. It is checked again and again."""
+        async with asyncio.timeout(seconds):
+            while True:
+                if await condition():
+                    return
+                await asyncio.sleep(POLL_SECONDS)
+
+    def reload(self) -> None:
+        """Let ermon read its configuration again."""
+        self.child.process.send_signal(signal.SIGHUP)
+
+    async def _get(self, path: str) -> bytes:
         try:
             async with self._http.get(path) as response:
                 response.raise_for_status()
-                return msgspec.json.decode(await response.read(), type=Success[list[FindingDoc]]).data
+                return await response.read()
         except (aiohttp.ClientError, TimeoutError) as error:
             await self.child.wait(LAST_WORDS_SECONDS)
             raise self.child.failure(f"does not answer {path}") from error
@@ -152,7 +175,8 @@ class Daemon:
                 self.feeds = dict(snapshot.status.feeds)
                 for circuit in snapshot.status.circuits.values():
                     self.links |= circuit.links
-                self._reported.extend(Reported(time.monotonic(), finding) for finding in snapshot.findings)
+                for finding in snapshot.findings:  # it comes again after a reload
+                    self._report(finding)
             case "feed":
                 feed = decode(data, type=FeedEvent)
                 self.feeds[feed.feed] = feed
@@ -160,6 +184,11 @@ class Daemon:
                 link = decode(data, type=LinkEvent)
                 self.links[link.link] = link
             case "transition":
-                self._reported.append(Reported(time.monotonic(), decode(data, type=FindingDoc)))
+                self._report(decode(data, type=FindingDoc))
             case _:
                 pass  # pools and the headline are not used here
+
+    def _report(self, finding: FindingDoc) -> None:
+        if (finding.id, finding.state) not in self._known:
+            self._known.add((finding.id, finding.state))
+            self._reported.append(Reported(time.monotonic(), finding))

@@ -17,10 +17,12 @@ from ermon.checks.catalogue import CATALOGUE
 from ermon.config.load import load_config
 from ermon.config.schema import CollectorSection
 from ermon.demo.child import DemoError, cancel
-from ermon.demo.company import Company
+from ermon.demo.company import POOL, POOL6, PRIMARY, SECONDARY, Company
 from ermon.demo.daemon import WEB_ADDRESS, Daemon
+from ermon.demo.microsoft import MicrosoftSide
 from ermon.demo.screen import Screen
-from ermon.demo.story import Player, UnexpectedError, story
+from ermon.demo.settings import Settings
+from ermon.demo.story import COMPARED, TEST, Player, UnexpectedError, story
 from ermon.exabgp.configure import listening_addresses
 from ermon.model.inventory import Config
 
@@ -82,17 +84,24 @@ class Demo:
             self.code = FAILED
 
     async def _run_in(self, directory: Path) -> None:
-        config_file = directory / "ermon.yml"
-        config = _configure(config_file)
+        microsoft = far_end()
+        async with microsoft.listening():
+            microsoft.write_files(directory)
+            await self._run_beside(microsoft, directory)
+
+    async def _run_beside(self, microsoft: MicrosoftSide, directory: Path) -> None:
+        settings = Settings(directory / "ermon.yml", with_free_port())
+        config = settings.config
         self._screen.opening(shortened_timers(config))
-        company = Company(config, directory)
-        daemon = Daemon(config_file, free_port([WEB_ADDRESS]), directory)
+        company = Company(config, directory, microsoft)
+        daemon = Daemon(settings.file, free_port([WEB_ADDRESS]), directory)
         self._screen.step(1, "Three routers and ermon start, and the routers connect")
         async with company.running(), daemon.running():
             self._screen.fact(f"ermon runs: {daemon.url}")
-            await self._play_while_routers_run(Player(config, company, daemon, self._screen), company)
+            await self._play_while_routers_run(Player(settings, company, daemon, self._screen), company)
             if self._hold:
                 self._screen.note(f"\nEverything stays up until Ctrl-C: {daemon.url}")
+                self._screen.note(f"The same test by hand: ermon verify --url {daemon.url}")
                 await asyncio.Event().wait()
 
     async def _play_while_routers_run(self, player: Player, company: Company) -> None:
@@ -119,12 +128,14 @@ class Demo:
                 self._screen.step(number, step.title)
                 await player.play(step)
             await player.end()
+            self._screen.step(len(steps) + 2, TEST)
+            await player.test(COMPARED)
         except UnexpectedError as error:
             self._fail(error)
             return
         self._screen.summary(player.rows)
         self._screen.closing(
-            f"{len(steps) + 1} steps in {time.monotonic() - began:.0f} s: {len(player.rows)} findings raised and cleared as expected, and no others.",
+            f"{len(steps) + 2} steps in {time.monotonic() - began:.0f} s: {len(player.rows)} findings raised and cleared as expected, and no others.",
             good=True,
         )
         self.code = PASSED
@@ -154,17 +165,21 @@ def free_port(addresses: Sequence[str]) -> int:
     )
 
 
-def _configure(file: Path) -> Config:
-    """Write the company's configuration with a free port."""
+def far_end() -> MicrosoftSide:
+    """Return Microsoft's side of the company's circuit."""
+    links = load_config(CONFIGURATION).config.links
+    return MicrosoftSide(links, {"primary": PRIMARY, "secondary": SECONDARY}, (POOL, POOL6))
+
+
+def with_free_port() -> str:
+    """Return the text of the company's configuration with a free port."""
     text = CONFIGURATION.read_text(encoding="utf-8")
     config = load_config(CONFIGURATION).config
     addresses = [address for process in config.processes for address in listening_addresses(config, process)]
     bmp = config.collector.bmp
     assert bmp is not None
     port = free_port([*addresses, *(address for address, _ in bmp.listen)])
-    text = text.replace(_CONFIGURED_PORT, f"port: {port}").replace(':1790"]', f':{port}"]')
-    file.write_text(text, encoding="utf-8")
-    return load_config(file).config
+    return text.replace(_CONFIGURED_PORT, f"port: {port}").replace(':1790"]', f':{port}"]')
 
 
 def shortened_timers(config: Config) -> list[str]:

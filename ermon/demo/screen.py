@@ -10,14 +10,17 @@ from textwrap import wrap
 from typing import TextIO
 
 from ermon.api.answers import FindingDoc
+from ermon.demo.acceptance import ProcedureStep
 
 WIDTH = 98
 _INDENT = 29
 """The column in which the text of a finding begins."""
+_PROCEDURE_INDENT = 50
+"""The same for a step of Microsoft's test procedure."""
 
 _CODES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "cyan": 36}
 _SEVERITY_STYLES = {"critical": "red", "warning": "yellow", "info": "cyan"}
-_PLAIN = str.maketrans("─│┌┐└┘├┤┬┴✓✗", "-|++++++++*!")
+_PLAIN = str.maketrans("─│┌┐└┘├┤┬┴✓✗·", "-|++++++++*!.")
 """Replacements for a terminal with ASCII only."""
 
 _NETWORK = """\
@@ -30,7 +33,8 @@ _NETWORK = """\
                         └───┬────┘             │        The routers are real BGP speakers,
                        ┌────┴──────────────────┴──┐     ermon is the real `ermon run`, and
                        │ ermon: 7 BGP sessions in │     each feed is a BGP session. edge-2 also
-                       └──────────────────────────┘     reports its own sessions, by BMP."""
+                       └──────────────────────────┘     reports its own sessions, by BMP.
+                                                        Azure is a stand-in on this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,12 @@ class Screen:
         """Print an expected result, and how long it took."""
         self._tick(text, "" if seconds is None else f"+{seconds:.3f} s")
 
+    def learned(self, text: str, details: Iterable[str], seconds: float) -> None:
+        """Print what ermon has learned, and how long it took."""
+        self.fact(text, seconds)
+        for line in details:
+            self._details(line)
+
     def finding(self, finding: FindingDoc, seconds: float) -> None:
         """Print a finding that was raised or cleared as expected, and how long it took."""
         style = _SEVERITY_STYLES[finding.severity] if finding.state == "raised" else "green"
@@ -99,6 +109,16 @@ class Screen:
                 ", ".join(finding.evidence[name]) for name in ("prefixes", "as_paths", "feeds")
             )
             self._details(f"{prefixes}, AS path {paths}, seen on {feeds}")
+
+    def procedure(self, steps: Iterable[ProcedureStep]) -> None:
+        """Print the steps of Microsoft's test procedure. Those that another tool shows have no mark."""
+        for step in steps:
+            seen = f" (seen by {', '.join(step.eyes)})" if step.eyes else ""
+            first, *more = wrap(f"{step.text}{seen}", WIDTH - _PROCEDURE_INDENT, break_on_hyphens=False)
+            mark = self._paint("✓", "green") if step.status is not None else self._paint("·", "dim")
+            self._print(_fill(f"    {mark} {step.number} {step.title}", _PROCEDURE_INDENT) + first)
+            for line in more:
+                self._print(f"{'':{_PROCEDURE_INDENT}}{line}")
 
     def _details(self, text: str) -> None:
         """Print what shows that a finding is right."""

@@ -6,11 +6,14 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from ermon.api.answers import SubjectDoc
 from ermon.checks.catalogue import CATALOGUE
+from ermon.checks.check import AcceptanceStep, Tested
+from ermon.demo.acceptance import verify
 from ermon.demo.company import MORE_SPECIFIC, POOL, PRIMARY, SECONDARY, Company
 from ermon.demo.daemon import Daemon, Reported
 from ermon.demo.screen import Latency, Row, Screen
-from ermon.model.inventory import Config
+from ermon.demo.settings import CIRCUIT, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,8 @@ class Step:
     """The states that ermon must report for these links."""
     remark: str = ""
     """A remark to print after the expected result."""
+    ask_azure: str = ""
+    """Tell ermon where the circuit is in Azure: what Microsoft's side must then be by the evidence of what is raised."""
 
 
 def story(*, omit_leak: bool = False) -> tuple[Step, ...]:
@@ -80,9 +85,15 @@ def _losses() -> tuple[Step, ...]:
     return (
         Step(
             "The primary link is lost: edge-1 has no route from Microsoft any more",
-            lambda company: company.withdraw("edge-1", *PRIMARY),
+            _cut_primary,
             _raised(link),
             links={"primary": "down", "secondary": "up"},
+        ),
+        Step(
+            "ermon.yml gets the circuit's identifier in Azure, and ermon asks what Microsoft sees",
+            lambda _: None,
+            (),
+            ask_azure="ARP incomplete: call the provider",
         ),
         Step(
             f'The secondary link is lost too, and with it the circuit: Microsoft says "{PLANNED}"',
@@ -99,7 +110,7 @@ def _losses() -> tuple[Step, ...]:
         ),
         Step(
             "The primary link comes back",
-            lambda company: company.announce("edge-1", *PRIMARY),
+            _mend_primary,
             _cleared(link),
             links={"primary": "up", "secondary": "up"},
         ),
@@ -120,14 +131,29 @@ def _losses() -> tuple[Step, ...]:
 
 
 PLANNED = "planned work"
+TEST = "ermon.yml gets the VLAN and the route filter to compare, and ermon verify tests the circuit"
+COMPARED = ", vlan: 100, route_filter: office"
+"""What is added to the circuit's settings then."""
+
+
+def _cut_primary(company: Company) -> None:
+    company.microsoft.cut("primary")
+    company.withdraw("edge-1", *PRIMARY)
+
+
+def _mend_primary(company: Company) -> None:
+    company.microsoft.bring_up("primary")
+    company.announce("edge-1", *PRIMARY)
 
 
 def _shut_down_by_microsoft(company: Company) -> None:
+    company.microsoft.shut_down("secondary")
     company.shut_down_by_microsoft("edge-2", PLANNED)
     company.withdraw("edge-2", *SECONDARY)
 
 
 def _bring_up_by_microsoft(company: Company) -> None:
+    company.microsoft.bring_up("secondary")
     company.announce("edge-2", *SECONDARY)
     company.bring_up_by_microsoft("edge-2")
 
@@ -146,6 +172,12 @@ def _cleared(subjects: _Subjects) -> tuple[Expected, ...]:
 # Playing it, and comparing it with ermon's reports -----------------------------------------------------
 
 
+ACCEPTANCE = tuple(
+    check.name
+    for check in CATALOGUE.values()
+    if isinstance(check.acceptance, Tested) and check.acceptance.step is AcceptanceStep.ACCEPTED
+)
+"""The checks that say whether Microsoft has accepted the pools."""
 PATIENCE_SECONDS = 15.0
 """A report counts as missing after so long, in addition to the check's own timer."""
 
@@ -161,10 +193,11 @@ class UnexpectedError(Exception):
 class Player:
     """Plays the steps in order. A different result is an ``UnexpectedError``."""
 
-    def __init__(self, config: Config, company: Company, daemon: Daemon, screen: Screen) -> None:
+    def __init__(self, settings: Settings, company: Company, daemon: Daemon, screen: Screen) -> None:
         self.rows: list[Row] = []
         """The findings so far."""
-        self._config = config
+        self._settings = settings
+        self._config = settings.config
         self._company = company
         self._daemon = daemon
         self._screen = screen
@@ -194,7 +227,10 @@ class Player:
         step.act(self._company)
         if step.links:
             await self._see(step.links, since)
-        await self._hear(list(step.findings), since)
+        if step.findings:
+            await self._hear(list(step.findings), since)
+        if step.ask_azure:
+            await self._ask_azure(step.ask_azure, since)
         if step.remark:
             self._screen.fact(step.remark)
 
@@ -203,6 +239,53 @@ class Player:
         self._match([])
         if raised := await self._daemon.raised():
             raise UnexpectedError([f"still raised: {finding.summary}" for finding in raised])
+
+    async def test(self, compared: str) -> None:
+        """Say what Azure must say, and walk Microsoft's test procedure with ``ermon verify``: the circuit must pass."""
+        since = time.monotonic()
+        self._reload(compared)
+        waiting = ACCEPTANCE
+
+        async def is_accepted() -> bool:
+            nonlocal waiting
+            statuses = await self._daemon.statuses()
+            waiting = tuple(check for check in ACCEPTANCE if _outcomes(check, statuses) != {"ok"})
+            return not waiting
+
+        try:
+            await self._daemon.poll(is_accepted, PATIENCE_SECONDS)
+        except TimeoutError:
+            raise UnexpectedError(f"not ok: {check}" for check in waiting) from None
+        self._screen.fact("Azure says that Microsoft has accepted the NAT pool", time.monotonic() - since)
+        tested = await verify(self._daemon.url, self._settings.file.parent)
+        if tested.problems:
+            raise UnexpectedError(tested.problems)
+        self._screen.fact("Every step of ermon verify passes. It also walks Microsoft's own test procedure:")
+        self._screen.procedure(tested.procedure)
+
+    def _reload(self, compared: str = "") -> None:
+        microsoft = self._company.microsoft
+        config = self._settings.add_azure(microsoft.azure.host, compared)
+        microsoft.show(config, config.circuits[CIRCUIT])
+        self._daemon.reload()
+
+    async def _ask_azure(self, wanted: str, since: float) -> None:
+        """Wait until Microsoft's side is in the evidence of what is raised."""
+        self._reload()
+        sides: tuple[str, ...] = ()
+
+        async def is_explained() -> bool:
+            nonlocal sides
+            said = [each.evidence.get("microsofts_side", ()) for each in await self._daemon.raised()]
+            sides = tuple(side for sides in said for side in sides)
+            return all(said) and all(wanted in side for side in sides)
+
+        try:
+            await self._daemon.poll(is_explained, PATIENCE_SECONDS)
+        except TimeoutError:
+            raise UnexpectedError([f"Microsoft's side should be {wanted!r}, and is {sides}"]) from None
+        text = "Microsoft's edge router, by its tables in Azure, which the findings now show:"
+        self._screen.learned(text, sides, time.monotonic() - since)
 
     async def _see(self, links: Mapping[str, str], since: float) -> None:
         """Wait until these links are in these states, in all their families."""
@@ -273,6 +356,10 @@ class Player:
         check = CATALOGUE[expected.check]
         raised = expected.state == "raised"
         return check.raised_after(self._config) if raised else check.cleared_after(self._config)
+
+
+def _outcomes(check: str, statuses: Iterable[SubjectDoc]) -> set[str]:
+    return {each.status for each in statuses if each.check == check}
 
 
 def _missing(waiting: Iterable[Expected]) -> list[str]:

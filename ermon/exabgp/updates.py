@@ -34,9 +34,10 @@ from ermon.exabgp.lines import (
     ParsedUpdate,
     PathAttributes,
     Segment,
+    Withdraw,
 )
 from ermon.model.inventory import Feed
-from ermon.model.prefixes import Address, Family, parse_address, parse_nlri
+from ermon.model.prefixes import FAMILIES, Address, Family, parse_address, parse_nlri
 from ermon.model.routes import (
     AsPath,
     Attributes,
@@ -174,6 +175,16 @@ class FeedEncoder:
                 announced = Announce(**{family: {next_hop: nlris}})
                 update = ParsedUpdate(said, announced)  # type: ignore[arg-type]  # written alike
                 yield self._line("update", message=Message(update=update))
+
+    def withdrawals(self, keys: Iterable[RouteKey]) -> Iterator[bytes]:
+        """Yield lines that withdraw routes."""
+        rest = iter(keys)
+        while some := list(islice(rest, ROUTES_A_LINE)):
+            by_family: dict[Family, list[Nlri]] = {family: [] for family in FAMILIES}
+            for prefix, path_id in some:
+                by_family[prefix.family].append(Nlri(str(prefix), _path_information(path_id)))
+            update = ParsedUpdate(withdraw=Withdraw(by_family["ipv4"], by_family["ipv6"]))
+            yield self._line("update", message=Message(update=update))
 
     def end_of_rib(self, family: Family) -> bytes:
         return self._line("update", message=Message(eor=AfiSafi(family, "unicast")))

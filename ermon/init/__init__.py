@@ -56,6 +56,7 @@ FLAGS = (
         "ROUTER[,ROUTER]",
         "a router that reports its sessions with Microsoft and providers itself, by BMP (RFC 7854)",
     ),
+    Flag("--vrps", "FILE", "VRPs, in which ermon looks the NAT pools up: JSON of rpki-client or routinator"),
     Flag("--service", "SERVICE", "of the circuit: a required service, such as exchange-online or 12076:5020"),
     Flag("--pool", "NAME=PREFIX[,PREFIX]", "of the circuit: a NAT pool that it advertises"),
     Flag("--own-prefix", "PREFIX", "your address space, wherever it is announced"),

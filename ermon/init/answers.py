@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -21,8 +22,13 @@ from ermon.config.fields import (
     ServiceName,
     SessionAddress,
 )
+from ermon.config.ownership import VRPS_REFRESH_SECONDS
 from ermon.model.inventory import Peering
+from ermon.model.ownership import VRPS, OwnershipSource
 from ermon.model.prefixes import Address, Prefix
+from ermon.model.source_key import is_url
+from ermon.sources.ownership import read_file
+from ermon.sources.published import SourceError
 
 LINKS = ("primary", "secondary")
 """The two connections that every ExpressRoute circuit has."""
@@ -136,6 +142,8 @@ class Answers:
     uplinks: dict[str, UplinkAnswers] = field(default_factory=dict)
     routers: dict[str, Address] = field(default_factory=dict)
     """The address from which a router connects to ermon; for a VRF the key is ``ROUTER/VRF``."""
+    vrps: str | None = None
+    """A file with VRPs, which was read."""
     collector: Address | None = None
     """The first of ermon's addresses."""
     notes: list[str] = field(default_factory=list)
@@ -326,3 +334,17 @@ def geo_of(location: str) -> str | None:
     """
     city, *_ = sites_of(location) or (location,)
     return _GEO.get(re.sub(r" ?\d+$", "", city.strip().lower()))
+
+
+def read_vrps_file(text: str) -> str:
+    """Return the path of a list of VRPs that ermon can read; ``ValueError`` says why it cannot."""
+    path = Path(text.strip()).expanduser().absolute()
+    if is_url(text.strip()):
+        raise ValueError(
+            "must be a file here; add the URL of a validator to ermon.yml afterwards: ownership.vrps"
+        )
+    try:
+        read_file(OwnershipSource(VRPS, str(path), VRPS_REFRESH_SECONDS), Path("/"), ())
+    except SourceError as error:
+        raise ValueError(str(error)) from None
+    return str(path)

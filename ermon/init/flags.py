@@ -25,6 +25,7 @@ from ermon.init.answers import (
     read_prefixes,
     read_service,
     read_vrf,
+    read_vrps_file,
 )
 from ermon.model.inventory import Peering
 
@@ -95,6 +96,9 @@ class _Reader:
         if not found:
             raise ValueError("must be the name of a router, not nothing")
         self.answers.bmp |= set(found)
+
+    def vrps(self, text: str) -> None:
+        self.answers.vrps = read_vrps_file(text)
 
     def service(self, text: str) -> None:
         for circuit in self.circuits():

@@ -27,6 +27,7 @@ from ermon.init.answers import (
     read_subnet,
     read_subnet6,
     read_vrf,
+    read_vrps_file,
 )
 from ermon.init.designs import propose_vrf, routers_proposed, settle
 from ermon.model.inventory import Peering
@@ -96,6 +97,7 @@ def ask_for_the_rest(answers: Answers, questions: Questions) -> None:
     _pools(answers, questions)
     _uplinks(answers, questions)
     _bmp(answers, questions)
+    _vrps(answers, questions)
     _addresses(answers, questions)
 
 
@@ -248,6 +250,14 @@ def _bmp(answers: Answers, questions: Questions) -> None:
 
     question = "Routers that can report their sessions by BMP, which shows why a session with Microsoft ended"
     answers.bmp = questions.ask(question, parse, example=", ".join(known), default="")
+
+
+def _vrps(answers: Answers, questions: Questions) -> None:
+    """Ask for a list of VRPs where there are pools that it can be about."""
+    if answers.vrps is None and answers.pools:
+        question = "File with VRPs, in which ermon looks your NAT pools up: JSON of rpki-client or routinator"
+        example = "/var/lib/rpki-client/json"
+        answers.vrps = questions.ask(question, _or_none(read_vrps_file), example=example, default="")
 
 
 def _addresses(answers: Answers, questions: Questions) -> None:

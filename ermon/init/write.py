@@ -260,6 +260,11 @@ def _pools(plan: Plan) -> Iterator[str]:
             yield "    internet: aggregate   # your less specific covering prefix may be there; forbidden if not even that"
         else:
             yield "    internet: forbidden   # aggregate: a less specific covering route may be there"
+    if plan.answers.vrps is not None:
+        yield ""
+        yield "# Registries that say whose the pools are; the file is written every hour, and counts for three."
+        yield "ownership:"
+        yield f"  vrps: [{{from: {quoted(plan.answers.vrps)}, refresh: 1h}}]"
 
 
 def _uplinks(plan: Plan) -> Iterator[str]:

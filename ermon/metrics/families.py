@@ -159,6 +159,11 @@ FINDING_RAISED = _gauge(
     "1 while a finding is raised, from the end of raise_after to the end of clear_after, else 0.",
     *("check", *SUBJECT_LABELS),
 )
+FINDING_WORSE = _gauge(
+    "ermon_finding_worse",
+    "1 while a finding is raised with a worse severity than its check usually has, else 0; only for checks that have two.",
+    *("check", *SUBJECT_LABELS),
+)
 CHECK_UNKNOWN = _gauge(
     "ermon_check_unknown", "1 while the check is unknown for this subject, else 0.", "check", *SUBJECT_LABELS
 )

@@ -22,6 +22,7 @@ from prometheus_client.exposition import choose_encoder, gzip_accepted
 
 from ermon.aio.slices import in_slices, list_in_slices
 from ermon.api.status import Answer, CircuitDoc, FeedDoc, PoolDoc
+from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.check import SUBJECT_LABELS
 from ermon.checks.redundancy import CircuitGroup, Metros
 from ermon.checks.subject import Subject
@@ -46,6 +47,7 @@ from ermon.metrics.families import (
     FEED_UP,
     FEED_UPDATES,
     FINDING_RAISED,
+    FINDING_WORSE,
     LINK_ADVERTISED,
     LINK_CHANGED,
     LINK_LIMIT,
@@ -369,9 +371,17 @@ def _one_per_state(
 def _read_subjects(snapshot: Snapshot) -> Iterator[tuple[MetricFamily, Iterable[Sample]]]:
     texts = snapshot.texts
     yield FINDING_RAISED, ((labels, int(alarm.raised)) for labels, alarm in texts.subjects())
+    yield FINDING_WORSE, _worse(texts)
     for family, status in ((CHECK_UNKNOWN, Status.UNKNOWN), (CHECK_SUPPRESSED, Status.SUPPRESSED)):
         yield family, _with_status(texts, status)
     yield CHECK_INFO, (((check, severity.value), 1) for check, severity in texts.severities.items())
+
+
+def _worse(texts: Texts) -> Iterator[Sample]:
+    for labels, alarm in texts.subjects():
+        worse = CATALOGUE[alarm.subject.check].worse
+        if worse is not None:
+            yield labels, int(alarm.raised and alarm.state.severity is worse.severity)
 
 
 def _with_status(texts: Texts, status: Status) -> Iterator[Sample]:

@@ -35,6 +35,7 @@ from ermon.exabgp.decode import RejectReason
 from ermon.exabgp.raw import RawState
 from ermon.model.azure import AzureFailure
 from ermon.model.inventory import Config, LinkKey
+from ermon.ris.stream import RisEnd
 
 DETECTION_BUCKETS_SECONDS = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
@@ -89,6 +90,7 @@ class Telemetry:
         )
         self._refused.labels("bgp")
         self._make_bmp()
+        self._make_ris()
         self._restarts_seen: dict[str, int] = {}
         self._dropped_seen: dict[str, int] = {}
         self._source_ages = self._gauge(
@@ -211,6 +213,31 @@ class Telemetry:
         )
         self._refused.labels("bmp")
 
+    def _make_ris(self) -> None:
+        self._ris_up = self._gauge(
+            "ermon_ris_up", "1 if RIS Live sends its changes for the feed to ermon now, else 0.", "feed"
+        )
+        self._ris_messages = self._counter(
+            "ermon_ris_messages_total", "Messages received from RIS Live for a feed.", "feed"
+        )
+        self._ris_rejected = self._counter(
+            "ermon_ris_rejected_total", "Messages of RIS Live that could not be read.", "feed"
+        )
+        self._ris_ends = self._counter(
+            "ermon_ris_connection_ends_total",
+            "Ends of connections to RIS Live, and attempts that failed, by why.",
+            "feed",
+            "reason",
+        )
+        self._ris_failures = self._counter(
+            "ermon_ris_state_failures_total", "States that could not be had from RIPEstat.", "feed"
+        )
+        self._ris_state_at = self._gauge(
+            "ermon_ris_state_timestamp_seconds",
+            "Unix time of the latest state of the routes from RIPEstat; 0: there was none.",
+            "feed",
+        )
+
     def _make_reload(self) -> None:
         self._reload_successful = Gauge(
             "ermon_config_last_reload_successful",
@@ -245,6 +272,13 @@ class Telemetry:
         for bmp_metric in (self._bmp_up, self._bmp_messages, self._bmp_moot):
             _keep_series(bmp_metric, self._routers)
         _keep_series(self._bmp_rejected, self._routers, BmpRejectReason)
+        self._ris = frozenset(config.ris_feeds)
+        for ris_metric in (
+            *(self._ris_up, self._ris_messages, self._ris_rejected),
+            *(self._ris_failures, self._ris_state_at),
+        ):
+            _keep_series(ris_metric, self._ris)
+        _keep_series(self._ris_ends, self._ris, RisEnd)
         for receiver_metric in (self._notifications, self._failures):
             _keep_series(receiver_metric, receivers)
         _keep_series(self._source_ages, set(source_names(config)))
@@ -343,6 +377,27 @@ class Telemetry:
     def bmp_rejected(self, router: str, reason: BmpRejectReason) -> None:
         if router in self._routers:
             self._bmp_rejected.labels(router, reason).inc()
+
+    def ris(self, feed: str, *, up: bool, messages: int = 0, rejected: int = 0) -> None:
+        """Note whether RIS Live sends changes for a feed, and what it has just sent; a reload may have removed the feed."""
+        if feed in self._ris:
+            self._ris_up.labels(feed).set(int(up))
+            self._ris_messages.labels(feed).inc(messages)
+            self._ris_rejected.labels(feed).inc(rejected)
+
+    def ris_ended(self, feed: str, reason: RisEnd) -> None:
+        if feed in self._ris:
+            self._ris_up.labels(feed).set(0)
+            self._ris_ends.labels(feed, reason).inc()
+
+    def ris_state(self, feed: str, at: float | None) -> None:
+        """Note the time of a state of the routes, or that none could be had (``None``)."""
+        if feed not in self._ris:
+            return
+        if at is None:
+            self._ris_failures.labels(feed).inc()
+        else:
+            self._ris_state_at.labels(feed).set(at)
 
     def process(self, process: str, *, up: bool, restarts: int, dropped: int = 0) -> None:
         """Set the state of an ExaBGP process, and its own counts of restarts and dropped lines."""

@@ -317,6 +317,16 @@ def bmp_connection(router: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class RisLive:
+    """What a feed is that RIPE's route collectors carry: RIS Live for changes, RIPEstat for the state."""
+
+    min_peers: int
+    """A prefix counts as heard when the peers that have it are of so many ASNs."""
+    url: str
+    state_url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Feed:
     """One BGP session from one of your routers to ermon."""
 
@@ -348,8 +358,10 @@ class Feed:
     """By BMP: the route distinguisher that the session is reported with; ``None``: any."""
     pre_policy: bool = False
     """By BMP: what the router receives before its own inbound policy."""
+    ris: RisLive | None = None
+    """The feed is what RIPE's route collectors hear, and no session: ``peer`` and ``local`` are empty."""
     process: str = field(init=False, compare=False, repr=False)
-    """The name of the ExaBGP process, or of the BMP connection, that carries this feed."""
+    """The name of the ExaBGP process, or of the BMP connection, that carries this feed; with ``ris``, of itself."""
 
     def __post_init__(self) -> None:
         # A field and not a property, because every line reads it.
@@ -358,6 +370,11 @@ class Feed:
         else:
             process = self.name if self.view is View.INTERNET else EDGES
         object.__setattr__(self, "process", process)
+
+    @property
+    def by_exabgp(self) -> bool:
+        """Whether it is a BGP session of a router with ermon."""
+        return not self.by_bmp and self.ris is None
 
     @property
     def shows_links(self) -> bool:
@@ -484,7 +501,7 @@ class Config:
     """The same before the router's inbound policy, where it reports that."""
 
     exabgp_feeds: Mapping[str, Feed] = field(init=False, compare=False, repr=False)
-    """The feeds that are BGP sessions of routers with ermon, and not the routers' own that they report by BMP."""
+    """The feeds that are BGP sessions of routers with ermon, and neither the routers' own that they report by BMP nor RIPE's."""
     connections: tuple[str, ...] = field(init=False, compare=False, repr=False)
     """Names of the BMP connections that carry feeds."""
 
@@ -506,7 +523,7 @@ class Config:
         object.__setattr__(self, "pre_policy", pre_policy)
         object.__setattr__(self, "edge_tables", {key: tuple(feeds) for key, feeds in edges.items()})
         object.__setattr__(self, "mirrors", {key: tuple(feeds) for key, feeds in mirrors.items()})
-        exabgp_feeds = {name: feed for name, feed in self.feeds.items() if not feed.by_bmp}
+        exabgp_feeds = {name: feed for name, feed in self.feeds.items() if feed.by_exabgp}
         connections = sorted({feed.process for feed in self.feeds.values() if feed.by_bmp})
         object.__setattr__(self, "exabgp_feeds", exabgp_feeds)
         object.__setattr__(self, "connections", tuple(connections))
@@ -522,6 +539,11 @@ class Config:
     def tables_of(self, link: Link) -> tuple[Feed, ...]:
         """The edge tables of the link's own router and VRF, which prove whether the link has routes."""
         return self.edge_tables.get(link.table, ())
+
+    @property
+    def ris_feeds(self) -> Mapping[str, Feed]:
+        """The feeds that RIPE's route collectors carry."""
+        return {name: feed for name, feed in self.feeds.items() if feed.ris is not None}
 
     def eyes_of(self, link: Link) -> tuple[Feed, ...]:
         """The feeds that show whether the link has routes: its router's own sessions with Microsoft, and the edge tables."""
@@ -551,7 +573,7 @@ class Config:
     @property
     def processes(self) -> tuple[str, ...]:
         """Names of the ExaBGP processes, ``edges`` first."""
-        names = dict.fromkeys(feed.process for feed in self.feeds.values() if not feed.by_bmp)
+        names = dict.fromkeys(feed.process for feed in self.feeds.values() if feed.by_exabgp)
         return tuple(sorted(names, key=lambda name: (name != EDGES, name)))
 
 

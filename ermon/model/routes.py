@@ -99,6 +99,11 @@ class AsPath(Sequence[PathSegment]):
     def _words(self) -> tuple[int, ...]:
         return unpack(f"{len(self._packed) // 4}I", self._packed)
 
+    @property
+    def first_asn(self) -> int | None:
+        """The ASN at the head of the path; ``None`` if there is none."""
+        return next((segment.asns[0] for segment in self if segment.asns), None)
+
     def __iter__(self) -> Iterator[PathSegment]:
         words = self._words()
         at = 0

@@ -49,6 +49,7 @@ from ermon.model.events import (
     SourceJudged,
     StatisticsBegan,
     StorageJudged,
+    Update,
 )
 from ermon.model.findings import Seconds
 from ermon.model.inventory import ExpectedPrefix, Feed
@@ -160,6 +161,18 @@ class Reported(msgspec.Struct, frozen=True, tag="bmp"):
     octets: bytes
 
 
+class Told(msgspec.Struct, frozen=True, tag="told"):
+    """An UPDATE that RIPE's collectors told of, in lines as ExaBGP writes them; together they are one event."""
+
+    lines: tuple[str, ...]
+
+    @classmethod
+    def of(cls, feed: Feed, update: Update) -> Told:
+        encoder = FeedEncoder(addressed(feed), 0, update.time)
+        lines = (*encoder.updates(update.announced), *encoder.withdrawals(update.withdrawn))
+        return cls(tuple(line.decode("ascii") for line in lines))
+
+
 class Happened(msgspec.Struct, frozen=True, tag="event"):
     """An event that no line of ExaBGP reported."""
 
@@ -200,7 +213,18 @@ class End(msgspec.Struct, frozen=True, tag="end"):
 
 
 Entry = (
-    Head | State | Listed | Started | Connected | Reported | Happened | Clock | Delivered | Maintenance | End
+    Head
+    | State
+    | Listed
+    | Started
+    | Connected
+    | Reported
+    | Told
+    | Happened
+    | Clock
+    | Delivered
+    | Maintenance
+    | End
 )
 
 
@@ -250,8 +274,8 @@ class HeldSession:
 
 
 def addressed(feed: Feed) -> Feed:
-    """Return a feed with addresses that tell it from all others in ExaBGP's dialect: one that is reported by BMP has none of its own."""
-    return replace(feed, local=feed.name, peer="bmp") if feed.by_bmp else feed
+    """Return a feed with addresses that tell it from all others in ExaBGP's dialect: only ExaBGP's have their own."""
+    return feed if feed.by_exabgp else replace(feed, local=feed.name, peer="bmp" if feed.by_bmp else "ris")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ermon import __version__
-from ermon.model.events import Event
+from ermon.model.events import Event, Update
+from ermon.model.inventory import Feed
 from ermon.model.settings import MaintenanceWindow
 from ermon.model.source_key import SourceKey
 from ermon.recording.entries import (
@@ -24,6 +25,7 @@ from ermon.recording.entries import (
     Reason,
     Reported,
     Started,
+    Told,
     write_entry,
     write_list,
 )
@@ -46,6 +48,9 @@ class Recorder:
 
     def reported(self, router: str, octets: bytes, now: float) -> None:
         """Octets of a router's BMP connection, before they are read."""
+
+    def told(self, feed: Feed, update: Update) -> None:
+        """Routes that RIPE's collectors told of."""
 
     def event(self, event: Event) -> None:
         """An event that neither a line nor a router's BMP connection reported."""
@@ -104,6 +109,9 @@ class FileRecorder(Recorder):
 
     def reported(self, router: str, octets: bytes, now: float) -> None:
         self._enter(Reported(router, octets), now)
+
+    def told(self, feed: Feed, update: Update) -> None:
+        self._enter(Told.of(feed, update), update.time)
 
     def event(self, event: Event) -> None:
         self._enter(Happened.of(event), event.time)

@@ -40,6 +40,7 @@ from ermon.recording.entries import (
     Reported,
     Started,
     State,
+    Told,
     read_list,
 )
 from ermon.sources.published import PublishedList, with_published
@@ -197,7 +198,7 @@ class Playback:
                 yield from self._take_list(entry, time)
             case Started(process, pid):
                 self._decoder.process_started(process, pid)
-            case Connected() | Reported():
+            case Connected() | Reported() | Told():
                 yield from self._take_report(entry, time)
             case End():
                 self._files.ended = True
@@ -211,12 +212,26 @@ class Playback:
             raise ValueError(f"router {router!r} has no bmp")
         return RouterStream(bmp_connection(router), monitored(self._base, router))
 
-    def _take_report(self, entry: Connected | Reported, time: float) -> Iterator[Event]:
-        """Yield what a router reports by BMP. What it did not report in time is in the recording as events."""
-        if isinstance(entry, Connected):
+    def _take_report(self, entry: Connected | Reported | Told, time: float) -> Iterator[Event]:
+        """Yield what a router reports by BMP, or RIPE's collectors tell. What did not come in time is in the recording as events."""
+        if isinstance(entry, Told):
+            yield from self._take_told(entry.lines)
+        elif isinstance(entry, Connected):
             self._streams[entry.router] = self._stream(entry.router)
         elif (stream := self._streams.get(entry.router)) is not None:
             yield from stream.take(entry.octets, time).events
+
+    def _take_told(self, lines: tuple[str, ...]) -> Iterator[Event]:
+        """Yield one UPDATE of several lines."""
+        decoded = [self._decoder.decode(line.encode()) for line in lines]
+        rejected = next((each.rejected for each in decoded if each.rejected is not None), None)
+        if rejected is not None:
+            raise ValueError(rejected.detail)
+        updates = [event for each in decoded for event in each.events if isinstance(event, Update)]
+        if updates:
+            announced = tuple(route for update in updates for route in update.announced)
+            withdrawn = tuple(key for update in updates for key in update.withdrawn)
+            yield Update(updates[0].time, updates[0].feed, announced, withdrawn)
 
     def _moved(self, entry: Happened | Delivered | Maintenance, time: float) -> Step:
         match entry:

@@ -126,11 +126,25 @@ def check_groups(config: Config | None, external_url: str) -> Iterator[dict[str,
             yield {
                 "name": name,
                 "rules": [
-                    _alert(check, severity, _raised(check, matcher), external_url)
+                    _alert(check, severity, expression, external_url)
                     for check in checks
-                    for matcher, severity in severities(config, check)
+                    for severity, expression in _expressions(config, check)
                 ],
             }
+
+
+def _expressions(config: Config | None, check: Check) -> Iterator[tuple[Severity, str]]:
+    """Yield the severities of a check's findings, each with the expression that selects the raised ones."""
+    fixed = config is not None and check.settings(config).severity is not None
+    for matcher, severity in severities(config, check):
+        raised = _raised(check, matcher)
+        if check.worse is None or fixed:
+            yield severity, raised
+            continue
+        names = ", ".join((*check.labels, *check.optional_labels))
+        worse = _raised(check, matcher).replace("ermon_finding_raised", "ermon_finding_worse")
+        yield severity, f"{raised}\nunless on ({names})\n{worse}"
+        yield check.worse.severity, f"{raised}\nand on ({names})\n{worse}"
 
 
 def _raised(check: Check, matcher: str) -> str:

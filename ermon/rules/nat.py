@@ -103,7 +103,7 @@ def group(nat: NatSessions) -> dict[str, Any]:
             {"record": _USED, "expr": used},
             _used(Severity.CRITICAL, f"{_USED} >= {CRITICAL}", nat),
             _used(Severity.WARNING, f"{_USED} >= {WARNING} < {CRITICAL}", nat),
-            _unknown(),
+            _unknown(nat),
         ],
     }
 
@@ -128,7 +128,8 @@ def _sessions(nat: NatSessions) -> str:
         vector, source = _replaced(vector, _COPY, "$1", LABEL, "(.*)"), _COPY
     for value, pool in nat.pools.items():
         vector = _replaced(vector, LABEL, pool, source, re.escape(value))
-    return f"sum by (pool) (\n{indent(vector, '  ')}\n)"
+    # What is no number, such as 0/0, is unknown: it would be below every limit, and still be there.
+    return f"sum by (pool) (\n{indent(vector, '  ')}\n) >= 0 < Inf"
 
 
 def _replaced(vector: str, *texts: str) -> str:
@@ -158,21 +159,31 @@ _COUNT = (
 )
 
 
-def _unknown() -> dict[str, Any]:
-    """Return the alert for counts that are missing: of all pools, or of one that was counted within a day."""
+def _unknown(nat: NatSessions) -> dict[str, Any]:
+    """Return the alert for counts that are missing: of all pools, of one that was counted within a day, or of one that the
+    mapping names: a name that the firewall does not use would else be no alert.
+    """
+    named = "".join(
+        f'or\nabsent({_USED}{{pool="{pool}"}})\n{_STILL_THERE}' for pool in dict.fromkeys(nat.pools.values())
+    )
     return alert(
         "ErmonNatSessionsUnknown",
         Severity.WARNING,
         f"absent({_USED})\n"
         "or\n"
         f"max by (pool) (last_over_time({_USED}[1d]))\n"
-        f"and on (pool) last_over_time(ermon_pool_addresses[{HELD}])\n"
         f"unless on (pool) {_USED}\n"
-        # One alert for one cause.
-        f"and on () count({_USED})",
+        f"{_STILL_THERE}{named}".rstrip("\n"),
         "The number of sessions of a NAT pool is unknown.",
-        "{{ with $labels.pool }}No firewall reports the sessions of NAT pool {{ . }} any more{{ else }}No series of the query of "
-        "ermon render rules --nat-sessions belongs to a NAT pool of ermon{{ end }}, so ErmonNatPortsUsed cannot fire. Does "
-        "Prometheus scrape the firewall's exporter and ermon, and does the query return the names of pools in ermon.yml?",
+        "The query of ermon render rules --nat-sessions returns no number for {{ with $labels.pool }}NAT pool {{ . }}{{ else }}any NAT "
+        "pool of ermon{{ end }}, so ErmonNatPortsUsed cannot fire. Does Prometheus scrape the firewall's exporter and ermon, and does "
+        "the query return the names of pools in ermon.yml?",
         wait=_UNKNOWN_WAIT,
     )
+
+
+_STILL_THERE = (
+    f"and on (pool) last_over_time(ermon_pool_addresses[{HELD}])\n"
+    # One alert for one cause.
+    f"and on () count({_USED})\n"
+)

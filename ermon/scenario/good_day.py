@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from msgspec import structs
 from netaddr import IPSet
 
 from ermon.model.communities import MICROSOFT_ASN
@@ -71,7 +72,11 @@ def good_day(config: Config, feed: Feed, now: float) -> list[Sent]:
         case View.TO_MICROSOFT:
             found = (_announced(config, feed, prefix) for prefix in _advertised(config, feed))
         case View.TO_INTERNET | View.INTERNET:
-            found = (_announced(config, feed, prefix) for prefix in _published(config, feed))
+            found = (
+                Sent(route, None)
+                for prefix in _published(config, feed)
+                for route in by_peers(feed, _announced(config, feed, prefix).route)
+            )
         case View.SEGMENT:
             found = _segment(config, feed, now)
     return [sent for sent in found if sent.route.prefix.family in feed.families]
@@ -98,6 +103,8 @@ def _edge_table(config: Config, feed: Feed, now: float) -> Iterator[Sent]:
                     )
                     yield Sent(Route(prefix, path_id(config, feed, link), attributes), link.key)
 
+
+_FIRST_PEER_ASN = 4_200_000_000
 
 _USUAL_PREFERENCE = 100
 _PARTS = 256
@@ -197,6 +204,30 @@ def _announced(config: Config, feed: Feed, prefix: Prefix) -> Sent:
     return Sent(Route(prefix, None, attributes))
 
 
+def by_peers(feed: Feed, route: Route) -> tuple[Route, ...]:
+    """Return a route as each of as many of RIPE's peers has it as count; on other feeds it comes once.
+
+    The peers have private ASNs (RFC 6996), since none of them is a real one.
+    """
+    if feed.ris is None:
+        return (route,)
+    said = route.attributes
+    return tuple(
+        Route(
+            route.prefix,
+            number,
+            structs.replace(
+                said,
+                next_hop=None,
+                as_path=AsPath(
+                    (PathSegment(SegmentKind.SEQUENCE, (_FIRST_PEER_ASN + number,)), *said.as_path)
+                ),
+            ),
+        )
+        for number in range(1, feed.ris.min_peers + 1)
+    )
+
+
 def usual_path(config: Config, feed: Feed) -> tuple[int, ...]:
     """Return the AS path of our own routes on a feed."""
     match feed.view:
@@ -208,6 +239,8 @@ def usual_path(config: Config, feed: Feed) -> tuple[int, ...]:
             return (config.customer.asn,)
         case View.FROM_INTERNET:
             return (feed.peer_asn,)
+        case View.INTERNET if feed.ris is not None:
+            return (config.customer.asn,)
         case View.INTERNET:
             return (feed.peer_asn, config.customer.asn)
 

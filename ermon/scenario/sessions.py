@@ -30,7 +30,7 @@ SILENT = "no statistics have come of it"
 
 def start_processes(stage: Stage, feeds: Iterable[Feed]) -> Iterator[Event]:
     """Start the ExaBGP processes of feeds; routers that report by BMP connect and send statistics."""
-    for process in dict.fromkeys(feed.process for feed in feeds):
+    for process in dict.fromkeys(feed.process for feed in feeds if feed.ris is None):
         yield ProcessUp(stage.now, process)
         if process in stage.config.connections:
             stage.connected.add(process)

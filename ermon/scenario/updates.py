@@ -18,6 +18,7 @@ from ermon.model.routes import Attributes, Route, RouteKey
 from ermon.scenario.fields import ALL, USUAL, Many, RouteItem, Word
 from ermon.scenario.good_day import (
     Sent,
+    by_peers,
     good_day,
     marks,
     msee,
@@ -207,7 +208,8 @@ def _announced(stage: Stage, step: StepEntry, feed: Feed, link: Link | None) -> 
             raise stage.error("announce", message)
         attributes = _attributes(stage, step, feed, link, prefix)
         route = Route(prefix, _path_id(stage, step, feed, link), attributes)
-        yield Sent(route, None if link is None else link.key)
+        for each in by_peers(feed, route) if step.path_id is None else (route,):
+            yield Sent(each, None if link is None else link.key)
 
 
 def _usual(stage: Stage, step: StepEntry, feed: Feed, link: Link | None) -> list[Sent]:

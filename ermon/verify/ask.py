@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ermon.api.answers import AzureTablesDoc, FindingDoc, RouteDoc, RoutesDoc, SubjectDoc
+from ermon.api.answers import AzureLinkDoc, AzureTablesDoc, FindingDoc, RouteDoc, RoutesDoc, SubjectDoc
 from ermon.api.status import StatusDoc
 from ermon.client.http import Client, is_it_ermon
 from ermon.client.target import Target, UnreachableError, UsageError
@@ -46,6 +46,8 @@ class Snapshot:
     """The raised findings."""
     tables: Mapping[tuple[str, Family], Table] = field(default_factory=dict)
     """By feed and family: the tables that concern the tested circuits."""
+    azure: Mapping[str, Mapping[str, AzureLinkDoc]] = field(default_factory=dict)
+    """By circuit and link: what is known of Microsoft's edge routers; only circuits whose tables are read."""
 
 
 async def take_snapshot(target: Target, circuit: str | None) -> Snapshot:
@@ -74,7 +76,12 @@ async def _take(client: Client, circuit: str | None) -> Snapshot:
     statuses = await client.get("statuses", tuple[SubjectDoc, ...])
     findings = await client.get("findings", tuple[FindingDoc, ...], state="raised")
     tables = {key: await _table(client, *key) for key in sorted(_tables_of(status, wanted))}
-    return Snapshot(client.name, status, statuses, findings, tables)
+    azure = await _edge_routers(client) if any(each.azure for each in wanted.values()) else {}
+    return Snapshot(client.name, status, statuses, findings, tables, azure)
+
+
+async def _edge_routers(client: Client) -> dict[str, Mapping[str, AzureLinkDoc]]:
+    return {each.circuit: each.links for each in await client.get("azure", tuple[AzureTablesDoc, ...])}
 
 
 AZURE_SECONDS = 900.0

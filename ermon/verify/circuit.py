@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
-from ermon.api.answers import FindingDoc, SubjectDoc
-from ermon.api.status import FeedDoc, LinkDoc, PoolDoc
+from ermon.api.answers import AzureLinkDoc, FindingDoc, SubjectDoc
+from ermon.api.status import AzureDoc, FeedDoc, LinkDoc, PoolDoc
 from ermon.checks.advertised_pools import POOL_WRONG_CIRCUIT
 from ermon.checks.catalogue import CATALOGUE
 from ermon.model.prefixes import FAMILIES, Family, parse_prefix
@@ -41,6 +41,10 @@ class CircuitFacts:
         self.pools: Mapping[str, PoolDoc] = {
             pool: found for pool, found in snapshot.status.pools.items() if name in found.circuits
         }
+        self.azure: AzureDoc | None = self.circuit.azure
+        """Azure's own view of the circuit; ``None`` if the configuration does not ask for it."""
+        self.edges: Mapping[str, AzureLinkDoc] = snapshot.azure.get(name, {})
+        """By link: Microsoft's edge routers, if their tables are read."""
         self._snapshot = snapshot
         self.all_feeds = snapshot.status.feeds
         self._own_sessions = {each.feed for link in self.links.values() for each in link.sessions.values()}

@@ -257,6 +257,16 @@ def pools(facts: CircuitFacts) -> str:
     return ", ".join(facts.pools)
 
 
+def ownership(facts: CircuitFacts) -> str:
+    """Name for each pool the VRPs and route objects that cover it."""
+    texts = []
+    for pool, found in facts.pools.items():
+        for family, said in found.ownership.items():
+            registered = "; ".join((*said.vrps, *said.route_objects)) or "no ROA, and no route object"
+            texts.append(f"{pool} {FAMILY_NAMES[family]}: {registered}")
+    return ", ".join(texts)
+
+
 def not_on_other_circuits(facts: CircuitFacts) -> str:
     others = facts.other_circuits
     return f"not on {', '.join(others)}" if others else "there is no other circuit"

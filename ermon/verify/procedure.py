@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ermon.checks.check import AcceptanceStep
+from ermon.verify import azure
 from ermon.verify.circuit import CircuitFacts
-from ermon.verify.report import ProcedureStep, Step, worst
+from ermon.verify.report import Outcome, ProcedureStep, Step, worst
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,10 @@ class _Part:
     eyes: Callable[[CircuitFacts], Iterable[str]] = lambda _: ()
     elsewhere: Callable[[CircuitFacts], str] = lambda _: ""
     """Which other tool shows it, and how its result meets ermon's."""
+    by_azure: Callable[[CircuitFacts], tuple[Outcome, str] | None] = lambda _: None
+    """What Azure says of it, where no step of the acceptance test decides; ``None`` if Azure is not asked."""
+    beside: Callable[[CircuitFacts], str] = lambda _: ""
+    """What else is said of it, which does not change the outcome."""
 
 
 def walk(facts: CircuitFacts, steps: Iterable[Step]) -> tuple[ProcedureStep, ...]:
@@ -37,10 +42,15 @@ def walk(facts: CircuitFacts, steps: Iterable[Step]) -> tuple[ProcedureStep, ...
 
 def _judge(number: int, part: _Part, facts: CircuitFacts, found: Mapping[str, Step]) -> ProcedureStep:
     tested = [found[step] for step in part.steps if step in found]
+    if not tested and (said := part.by_azure(facts)) is not None:
+        outcome, text = said
+        eyes = tuple(part.eyes(facts))
+        return ProcedureStep(number, part.title, outcome, f"{text}. {part.elsewhere(facts)}", eyes)
     if not tested:
         return ProcedureStep(number, part.title, None, part.elsewhere(facts))
     status = worst(step.status for step in tested)
-    text = "; ".join(dict.fromkeys(step.summary for step in tested if step.status is status))
+    texts = [*(step.summary for step in tested if step.status is status), part.beside(facts)]
+    text = "; ".join(dict.fromkeys(filter(None, texts)))
     return ProcedureStep(
         number,
         part.title,
@@ -87,9 +97,12 @@ def _named(facts: CircuitFacts, feed: str, what: str) -> str:
 
 def _ping(facts: CircuitFacts) -> str:
     routers = sorted({link.router for link in facts.links.values()})
+    ping = f"Ping the other end of each link from {' and '.join(routers)}"
+    if facts.edges:
+        return f"{ping}, which also shows layer 3"
     return (
-        f"not in BGP. Ping the other end of each link from {' and '.join(routers)}. With "
-        "circuits.NAME.azure, Azure's ARP tables show whether both ends of the link answer at layer 2"
+        f"not in BGP. {ping}. With circuits.NAME.azure, Azure's ARP tables show whether both ends of the link answer "
+        "at layer 2"
     )
 
 
@@ -106,6 +119,14 @@ def _azure(facts: CircuitFacts) -> str:
     )
 
 
+def _list_alone(facts: CircuitFacts) -> str:
+    return (
+        ""
+        if facts.edges
+        else "by the circuit's list alone: Microsoft's tables, which show each link, are not read"
+    )
+
+
 def _hosts(_: CircuitFacts) -> str:
     return (
         "not in BGP. Run ping, traceroute and tcpping from a host behind the pool; ermon render probes gives "
@@ -114,7 +135,7 @@ def _hosts(_: CircuitFacts) -> str:
 
 
 _PROCEDURE: tuple[_Part, ...] = (
-    _Part("The provider's router answers", elsewhere=_ping),
+    _Part("The provider's router answers", eyes=azure.arp_tables, elsewhere=_ping, by_azure=azure.arp),
     _Part(
         "Microsoft 365's routes are received",
         (AcceptanceStep.SERVICES, AcceptanceStep.PREFIXES, AcceptanceStep.COUNTS),
@@ -125,14 +146,15 @@ _PROCEDURE: tuple[_Part, ...] = (
     _Part(
         "ExpressRoute has accepted them",
         (AcceptanceStep.ACCEPTED,),
-        lambda _: ("Azure's view of the circuit",),
+        azure.readings,
         _azure,
+        beside=_list_alone,
     ),
     _Part(
         "The NAT range is advertised nowhere else",
         (AcceptanceStep.POOLS_ELSEWHERE, AcceptanceStep.INTERNET),
         _elsewhere,
     ),
-    _Part("Both BGP sessions run", (AcceptanceStep.SESSIONS,), _receiving),
+    _Part("Both BGP sessions run", (AcceptanceStep.SESSIONS,), _receiving, beside=azure.sessions),
     _Part("A host reaches Microsoft", elsewhere=_hosts),
 )

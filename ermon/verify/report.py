@@ -89,7 +89,8 @@ class ProcedureStep(msgspec.Struct, frozen=True):
     number: int
     title: str
     status: Outcome | None
-    """The worst outcome of the steps of this report that test it; ``None``: BGP cannot show it, and another tool must."""
+    """The worst outcome of the steps of this report that test it, or what Azure's ARP tables say of the first step; ``None``:
+    ermon does not see it, and another tool must."""
     text: str
     """What was checked, or which tool shows it and how its result is joined with ermon's."""
     eyes: tuple[str, ...] = ()

@@ -200,6 +200,11 @@ STEPS: tuple[StepKind, ...] = (
         passed=evidence.pools,
     ),
     StepKind(
+        AcceptanceStep.OWNERSHIP,
+        "Registries name our ASN for the NAT pools",
+        passed=evidence.ownership,
+    ),
+    StepKind(
         AcceptanceStep.POOLS_ELSEWHERE,
         "No NAT pool is advertised elsewhere",
         passed=evidence.not_on_other_circuits,

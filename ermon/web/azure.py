@@ -59,6 +59,8 @@ def _link(facts: NetworkFacts, link: Link) -> AzureLinkDoc:
         read_at=None if known.read_at is None else facts.wall(known.read_at),
         problem=known.problem,
         said={family: facts.microsofts_side(link.key, family) for family in link.families},
+        sessions=facts.microsoft.sessions(link.key),
+        arp=facts.microsoft.arp(link.key),
         bytes_in=None if traffic is None else traffic.bytes_in,
         bytes_out=None if traffic is None else traffic.bytes_out,
     )

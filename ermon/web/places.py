@@ -268,6 +268,8 @@ def _feeds(config: Config) -> Iterator[Place]:
 
 def _ends(feed: Feed) -> str:
     """Name the ends of a feed's session. One that is reported by BMP is the router's own, with its neighbor."""
+    if feed.ris is not None:
+        return "by RIPE's route collectors"
     if not feed.by_bmp:
         return f"{feed.peer} to {feed.local}"
     return f"its session with {feed.peer or f'AS{feed.peer_asn}'} by BMP"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import gzip
 import json
+import ssl
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -16,10 +19,11 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from ermon.azure.assertion import ClientCertificate
 from ermon.azure.client import MAX_PAGES, OPERATION_SECONDS, ArmClient
 from ermon.azure.login import LoginSecrets
-from ermon.azure.requests import ArmError
+from ermon.azure.requests import ArmError, Requests
 from ermon.config.secrets import read_secrets
 from ermon.demo.azure import AzureStandIn, error, make_certificate
 from ermon.model.azure import AzureAccess, AzureFailure
+from ermon.sources.fetch import Limits
 from tests.defaults import make_config
 
 CIRCUIT = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/expressRouteCircuits/er"
@@ -357,3 +361,51 @@ async def test_pages_without_an_end_are_given_up(azure: AzureStandIn, client: Ar
         [json_answer({"value": [1], "nextLink": f"https://{azure.host}{CIRCUIT}"})] * (MAX_PAGES + 5)
     )
     assert str(MAX_PAGES) in str(await failure(client))
+
+
+# Limits of single requests -------------------------------------------------------------------------------
+
+
+def trusting(azure: AzureStandIn) -> Requests:
+    return Requests(ssl.create_default_context(cadata=azure.certificate.decode()))
+
+
+async def test_an_answer_that_is_too_large_is_refused_packed_or_not(azure: AzureStandIn):
+    url = f"https://{azure.host}/example.com/oauth2/v2.0/token"
+    packed = raw_answer(gzip.compress(b" " * 100_000), **{"Content-Encoding": "gzip"})
+    for bad in (raw_answer(b" " * 100_000), packed):
+        azure.next.append(bad)
+        with pytest.raises(ArmError, match="larger than 5000 bytes"):
+            await trusting(azure).send("POST", url, limits=Limits(max_bytes=5000))
+
+
+async def test_an_answer_that_takes_too_long_is_given_up(azure: AzureStandIn):
+    released = asyncio.Event()
+
+    async def slow(_: web.Request) -> web.StreamResponse:
+        await released.wait()
+        return web.Response()
+
+    azure.next.append(slow)
+    url = f"https://{azure.host}/example.com/oauth2/v2.0/token"
+    with pytest.raises(ArmError, match="takes longer") as caught:
+        await trusting(azure).send("POST", url, limits=Limits(total=0.2))
+    released.set()
+    assert caught.value.kind is AzureFailure.UNREACHABLE
+
+
+async def test_requests_go_through_the_proxy_that_the_environment_names(azure: AzureStandIn, monkeypatch):
+    asked: list[bytes] = []
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readline())
+        writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    async with server:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        with pytest.raises(ArmError):
+            await trusting(azure).send("GET", "https://management.azure.com/x")
+    assert asked == [b"CONNECT management.azure.com:443 HTTP/1.1\r\n"]

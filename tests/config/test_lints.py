@@ -613,3 +613,19 @@ def test_best_paths_are_enough_where_the_router_reports_the_sessions(lints):
     feeds = f"{BASE['feeds']}\n  edge-1: {table}"
     assert [each[1] for each in lints(feeds=feeds)] == ["best-path-only"]
     assert lints(feeds=feeds, **REPORTED) == []
+
+
+def test_an_asn_that_no_registry_can_name_is_reported_where_registries_are_asked(tmp_path):
+    (tmp_path / "vrps.json").write_text('{"roas": [{"asn": 3320, "prefix": "192.0.4.0/24"}]}')
+    asked = {"ownership": "{vrps: [{from: vrps.json}]}"}
+    found = checked(tmp_path, customer="{asn: 65010}", **asked)
+    assert [(each.name, each.weight) for each in found] == [("asn-unregistered", "warning")]
+    assert checked(tmp_path, customer="{asn: 65010, origin_asns: [3320]}", **asked) == []
+
+
+def test_a_registry_s_file_that_cannot_be_read_is_reported(tmp_path):
+    (found,) = checked(tmp_path, ownership="{route_objects: [{from: irr.txt}]}")
+    assert (found.name, found.problem.message.rpartition(": ")[2]) == (
+        "source-unreadable",
+        "No such file or directory",
+    )

@@ -54,7 +54,8 @@ def step(*expected: Expected, links: dict[str, str] | None = None) -> Step:
 def player(ermon: Ermon) -> Player:
     company: Any = None
     daemon: Any = ermon
-    return Player(load_config(CONFIGURATION).config, company, daemon, Screen(io.StringIO()))
+    settings: Any = SimpleNamespace(config=load_config(CONFIGURATION).config)
+    return Player(settings, company, daemon, Screen(io.StringIO()))
 
 
 @pytest.mark.parametrize("labels", [LEAK, LEAK6])

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from ermon.config.load import load_config
+from ermon.demo.acceptance import ProcedureStep
 from ermon.demo.run import CONFIGURATION, shortened_timers
 from ermon.demo.screen import Latency, Row, Screen
 from ermon.demo.story import story
@@ -22,6 +23,23 @@ LEAK = leak(
     as_paths=["64520 64511 64500"],
     feeds=["outside"],
 )
+
+
+WHY = (
+    "primary: session with 2001:db8:ffff::1 Idle since 2026-12-01 04:24:02 UTC; ARP incomplete: call the provider "
+    "(asked 2026-12-01 04:24:04 UTC)"
+)
+BY_AZURE = ProcedureStep(
+    5,
+    "ExpressRoute has accepted them",
+    "pass",
+    "outbound",
+    (
+        "Azure's view of the circuit, read 2026-12-01 04:27:40 UTC",
+        "Microsoft's tables of primary and secondary",
+    ),
+)
+BY_ANOTHER_TOOL = ProcedureStep(8, "A host reaches Microsoft", None, "not in BGP. Run ping from a host")
 
 
 class Pipe(io.StringIO):
@@ -47,6 +65,8 @@ def print_everything(stream: io.TextIOBase) -> None:
             screen.fact(step.remark)
     screen.fact("link primary is down, link secondary is unknown", 0.018)
     screen.finding(LEAK, 2.031)
+    screen.learned("Microsoft's edge router says:", [WHY], 0.407)
+    screen.procedure([BY_AZURE, BY_ANOTHER_TOOL])
     screen.wrong("expected, but missing")
     screen.summary([LONGEST])
     screen.closing("no other", good=True)
@@ -101,6 +121,15 @@ def test_a_leak_names_the_prefix_the_path_and_the_feed(terminal: Terminal) -> No
     Screen(terminal).finding(LEAK, 0.005)
 
     assert "2001:db8:100:1::/72, AS path 64520 64511 64500, seen on outside" in terminal.getvalue()
+
+
+def test_what_another_tool_shows_has_no_tick(terminal: Terminal) -> None:
+    Screen(terminal).procedure([BY_AZURE, BY_ANOTHER_TOOL])
+
+    lines = re.sub(r"\033\[\d+m", "", terminal.getvalue()).splitlines()
+    assert lines[0].startswith("    ✓ 5 ExpressRoute has accepted them ")
+    assert "(seen by Azure's view" in lines[0]
+    assert lines[-1].startswith("    · 8 A host reaches Microsoft ")
 
 
 def test_the_time_of_raise_after_is_shown_separately(terminal: Terminal) -> None:

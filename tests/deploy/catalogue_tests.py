@@ -103,14 +103,20 @@ def examples() -> Iterator[Alarm]:
 
 
 def render() -> str:
-    return "\n".join((HEAD, *map(_test, examples()), ""))
+    cases = [(case, case.severity, False) for case in examples()]
+    cases += [
+        (case, worse.severity, True)
+        for case in examples()
+        if (worse := CATALOGUE[case.subject.check].worse) is not None
+    ]
+    return "\n".join((HEAD, *(_test(*case) for case in cases), ""))
 
 
-def _test(case: Alarm) -> str:
+def _test(case: Alarm, severity: Severity, worse: bool) -> str:
     check, labels = case.subject.check, dict(case.subject.labels)
     name = "Ermon" + check.replace("-", " ").title().replace(" ", "")
     expected = {
-        "exp_labels": {"severity": case.severity.value, **labels},
+        "exp_labels": {"severity": severity.value, **labels},
         "exp_annotations": {
             "summary": f"{guide(check).title}.",
             "description": f"{CATALOGUE[check].summarize(labels)}. The evidence is on http://127.0.0.1:10179/",
@@ -118,7 +124,7 @@ def _test(case: Alarm) -> str:
         },
     }
     lines = [
-        f"  - name: {check}, {case.severity}",
+        f"  - name: {check}, {severity}",
         "    interval: 15s",
         "    input_series:",
     ]
@@ -129,12 +135,17 @@ def _test(case: Alarm) -> str:
             f"      - series: 'ermon_finding_raised{{{text}}}'",
             f"        values: {' '.join(values.split())}",
         ]
+        if worse:
+            lines += [
+                f"      - series: 'ermon_finding_worse{{{text}}}'",
+                f"        values: {' '.join(values.split())}",
+            ]
     lines.append("    alert_rule_test:")
     first = True
     for seconds, fires in MOMENTS:
         alerts = "[]"
         if fires:
-            anchor = f"{check}-{case.severity}"
+            anchor = f"{check}-{severity}"
             alerts, first = (f"&{anchor} [{json.dumps(expected)}]", False) if first else (f"*{anchor}", False)
         lines.append(f"      - {{eval_time: {seconds}s, alertname: {name}, exp_alerts: {alerts}}}")
     lines += [

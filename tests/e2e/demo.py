@@ -16,6 +16,8 @@ PATIENCE = 120.0
 """Seconds after which a test fails whose condition has not come true, also on a slow machine."""
 HELD = "Everything stays up"
 """The line that a demo with --hold prints at the end."""
+BY_HAND = "The same test by hand:"
+"""The line after it."""
 
 
 class Demo:

@@ -16,8 +16,9 @@ from playwright.sync_api import Browser, expect
 
 from ermon.demo.company import Company
 from ermon.demo.daemon import WEB_ADDRESS, Daemon
-from ermon.demo.run import _configure, free_port
+from ermon.demo.run import far_end, free_port, with_free_port
 from ermon.demo.screen import Screen
+from ermon.demo.settings import Settings
 from ermon.demo.story import Player, story
 from tests.e2e.browser import Scheme, Visit, chromium, visiting
 
@@ -39,13 +40,12 @@ def demo_with_a_leak() -> Iterator[str]:
     urls: list[str] = []
 
     async def play(directory: Path) -> None:
-        config_file = directory / "ermon.yml"
-        config = _configure(config_file)
-        daemon = Daemon(config_file, free_port([WEB_ADDRESS]), directory)
-        company = Company(config, directory)
+        settings = Settings(directory / "ermon.yml", with_free_port())
+        daemon = Daemon(settings.file, free_port([WEB_ADDRESS]), directory)
+        company = Company(settings.config, directory, far_end())
         with (directory / "screen").open("w", encoding="utf-8") as file:
             async with company.running(), daemon.running():
-                player = Player(config, company, daemon, Screen(file))
+                player = Player(settings, company, daemon, Screen(file))
                 await player.converge()
                 await player.play(story()[0])
                 urls.append(daemon.url)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.demo import HELD, PATIENCE, Demo, running_demo
+from tests.e2e.demo import BY_HAND, HELD, PATIENCE, Demo, running_demo
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -38,8 +38,9 @@ def start() -> Iterator[Callable[..., Demo]]:
 def test_every_finding_of_the_story_is_raised_and_no_other(start: Callable[..., Demo]) -> None:
     demo = start("--hold")
 
-    demo.read_until(HELD)
+    demo.read_until(BY_HAND)
 
+    assert HELD in demo.output
     told = re.findall(r"✓ (raised|cleared) +(\S+)", demo.output)
     assert told == [
         *[("raised", "pool-leak"), ("cleared", "pool-leak")] * 2,
@@ -58,7 +59,13 @@ def test_every_finding_of_the_story_is_raised_and_no_other(start: Callable[..., 
         "circuit-down  chicago ipv6",
         "feed-down     edge-1",
     ]
+    # Microsoft's side of the lost link, by Azure; and the steps of its test procedure, with a tick where ermon sees them.
+    assert demo.output.count("ARP incomplete: call the") == 2
+    procedure = demo.output.partition("Microsoft's own test procedure:")[2]
+    walked = re.findall(r"^ {4}([✓·✗?]) (\d) ", procedure, re.MULTILINE)
+    assert walked == list(zip("✓✓·✓✓✓✓·", "12345678", strict=True))
     url = re.findall(r"until Ctrl-C: (\S+)", demo.output)[0]
+    assert f"{BY_HAND} ermon verify --url {url}" in demo.output
     with urllib.request.urlopen(f"{url}/api/v1/findings") as answer:
         findings = json.load(answer)["data"]
     assert [finding["state"] for finding in findings] == ["cleared"] * 7

@@ -18,10 +18,13 @@ from ermon.core.monitor import Monitor
 from ermon.httpd.config import load_web_config
 from ermon.init.answers import AnswerError, Answers
 from ermon.init.azure import add_circuits
+from ermon.model.ownership import ROUTE_OBJECTS, VRPS, OwnershipSource
+from ermon.model.prefixes import parse_prefix
 from ermon.recording.files import RecordedLines, UnreadableError
 from ermon.recording.replay import Playback, Replay
 from ermon.scenario import run_scenarios
 from ermon.sources import reading
+from ermon.sources.ownership import read
 from ermon.sources.published import SourceError
 from tests.fuzz.lines import CONFIG, RECORDED, START
 from tests.fuzz.mutate import break_bytes, break_json
@@ -110,6 +113,28 @@ def published_lists(random: Random) -> None:
         printable(str(error))
 
 
+def registries(random: Random) -> None:
+    """Lists of VRPs and of route objects, compressed or not: read as far as they overlap the space, or refused."""
+    corpus = [content for content in texts("recorded/registries/*.json") if content.startswith(b"{")]
+    document = random.choice(corpus)
+    document = (
+        break_json(random, document, corpus) if random.random() < 0.5 else break_bytes(random, document)
+    )
+    if random.random() < 0.3:
+        document = gzip.compress(document, 1)
+        document = break_bytes(random, document) if random.random() < 0.5 else document
+    size = random.choice((1, 100, 100_000))
+    pieces = [document[at : at + size] for at in range(0, len(document), size)]
+    source = OwnershipSource(random.choice((VRPS, ROUTE_OBJECTS)), "list", 3600.0)
+    space = [parse_prefix("198.51.100.0/24"), parse_prefix("2001:db8::/32")]
+    try:
+        found = read(source, pieces, space, 0.0)
+    except SourceError as error:
+        printable(str(error))
+    else:
+        printable(" ".join(map(str, (*found.vrps, *found.route_objects))))
+
+
 def azure_files(random: Random) -> None:
     corpus = texts("init/azure/*.json")
     files = [("a.json", break_json(random, random.choice(corpus), corpus)), ("b.json", random.choice(corpus))]
@@ -149,6 +174,7 @@ TARGETS: Iterable[Callable[[Random], None]] = (
     scenario,
     web_config,
     published_lists,
+    registries,
     azure_files,
     recording,
 )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
 
-from tests.fuzz import databases, documents, http, lines, messages, mrt, reports
+from tests.fuzz import databases, documents, http, lines, messages, mrt, reports, ris
 
 Target = Callable[[Random], None]
 TARGETS: dict[str, Target] = {
@@ -23,6 +23,7 @@ TARGETS: dict[str, Target] = {
         reports.judged_reports,
         mrt.mrt,
         mrt.mrt_export,
+        ris.ris,
         *documents.TARGETS,
         databases.database_file,
         http.http,

@@ -45,6 +45,7 @@ ALL_OF_IT = [
     ("Another internet uplink?", "no"),
     ("Your address space", "192.0.4.0/24"),
     ("Routers that can report their sessions by BMP", ""),
+    ("File with VRPs", ""),
     ("First address of this machine", "10.0.0.20"),
     ("Address from which edge-1 connects", "10.0.0.1"),
     ("Address from which core connects", "10.0.0.2"),
@@ -107,6 +108,7 @@ def test_of_azures_circuit_only_the_rest_is_asked_for(tmp_path):
             ("Routers that send best paths only", ""),
             ("Do you want ermon to watch an internet uplink", "n"),
             ("Routers that can report their sessions by BMP", ""),
+            ("File with VRPs", ""),
             ("First address of this machine", "10.0.0.20"),
             ("Address from which edge-1 connects", "10.0.0.1"),
             ("Address from which edge-2 connects", "10.0.0.2"),
@@ -311,3 +313,29 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path, screen):
     screen.until("Name of the circuit")
     assert screen.interrupt() == 130
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_list_of_vrps_is_asked_for_again_until_it_can_be_read(tmp_path):
+    (tmp_path / "empty.json").write_text('{"roas": []}')
+    (tmp_path / "vrps.json").write_text('{"roas": [{"asn": "AS3320", "prefix": "192.0.4.0/24"}]}')
+    at = next(number for number, line in enumerate(ALL_OF_IT) if line[0] == "File with VRPs")
+    tries = (
+        "https://rpki.example.net/vrps.json",
+        "/nowhere/vrps.json",
+        *(str(tmp_path / f) for f in ("empty.json", "vrps.json")),
+    )
+    person = Person([*ALL_OF_IT[:at], *(("File with VRPs", each) for each in tries), *ALL_OF_IT[at + 1 :]])
+    ask(tmp_path, person)
+    problems = person.told[len(DESIGNS_TOLD) :]
+    assert [problem.rpartition(": ")[2] for problem in problems] == [
+        "ownership.vrps",
+        "No such file or directory",
+        "its validator has fetched nothing",
+    ]
+    (source,) = load_config(tmp_path / "ermon.yml").config.ownership.vrps
+    assert (source.location, source.refresh) == (str(tmp_path / "vrps.json"), 3600.0)
+
+
+def test_a_list_of_vrps_that_cannot_be_read_is_an_error_of_its_flag(tmp_path):
+    with pytest.raises(InitError, match=r"--vrps.*No such file"):
+        ask(tmp_path, Person([]), "--vrps", "/nowhere/vrps.json")

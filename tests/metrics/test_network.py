@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import pytest
+from msgspec import structs
 from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
@@ -25,6 +26,7 @@ from ermon.metrics.network import Metrics
 from ermon.metrics.process import Telemetry
 from ermon.model.events import DownCause
 from ermon.model.settings import MaintenanceWindow
+from ermon.scenario.azure_circuit import usual
 from tests.checks.company import REPORTING, V4, V6, Company, Space, company
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
@@ -78,6 +80,9 @@ CONTRACT: Mapping[str, tuple[str, list[str]]] = {
     "ermon_pool_addresses": ("gauge", ["pool"]),
     "ermon_pool_family_addresses": ("gauge", ["pool", "family"]),
     "ermon_finding_raised": ("gauge", FINDING),
+    "ermon_finding_worse": ("gauge", FINDING),
+    "ermon_azure_age_seconds": ("gauge", ["circuit"]),
+    "ermon_azure_failures_total": ("counter", ["circuit", "kind"]),
     "ermon_check_unknown": ("gauge", FINDING),
     "ermon_check_suppressed": ("gauge", FINDING),
     "ermon_check_info": ("gauge", ["check", "severity"]),
@@ -94,6 +99,7 @@ CONTRACT: Mapping[str, tuple[str, list[str]]] = {
 }
 """The series that users depend on: none of them may be renamed or removed."""
 
+AZURE = "circuits: {chicago: {azure: {resource_id: /subscriptions/s/resourceGroups/g/providers/Microsoft.Network/expressRouteCircuits/er, from: azure.json}}}"
 WITH_RECEIVER = "alertmanager: {urls: ['http://127.0.0.1:9093']}"
 BOTH_FAMILIES = pytest.mark.parametrize("space", [V4, V6], ids=["ipv4", "ipv6"])
 
@@ -155,7 +161,7 @@ def scraper(net: Company) -> Scraper:
 
 
 async def test_every_metric_exists_from_the_start_with_its_type_and_labels():
-    families = await Scraper(company(WITH_RECEIVER, REPORTING)).families()
+    families = await Scraper(company(WITH_RECEIVER, REPORTING, AZURE)).families()
     found = {
         name: (family.type, sorted({label for s in family.samples for label in s.labels}))
         for name, family in families.items()
@@ -164,8 +170,22 @@ async def test_every_metric_exists_from_the_start_with_its_type_and_labels():
     assert found == {name: (kind, sorted(labels)) for name, (kind, labels) in CONTRACT.items()}
 
 
+async def test_a_finding_with_a_worse_severity_has_a_series_of_its_own():
+    net = company(WITH_RECEIVER, AZURE)
+    scraper = Scraper(net)
+    pool = {"check": "azure-prefix-unlisted", "pool": "chi", "circuit": "chicago"}
+    good = usual(net.config, net.config.circuits["chicago"])
+    unlisted = structs.replace(good, ipv4=structs.replace(good.ipv4, prefixes=()))
+    net.azure_says("chicago", good)
+    for expected in (0, 0, 1):
+        assert await scraper.value("ermon_finding_worse", **pool) == expected
+        net.wait(900).azure_says("chicago", unlisted).wait(0)
+    net.wait(900).azure_says("chicago", good).wait(0)
+    assert await scraper.value("ermon_finding_worse", **pool) == 0
+
+
 async def test_no_series_appears_or_vanishes_with_the_state_of_the_network():
-    net = company(WITH_RECEIVER, REPORTING)
+    net = company(WITH_RECEIVER, REPORTING, AZURE)
     scraper = Scraper(net)
     before = (await scraper.series()).keys()
     net.process_up().converge().connect("edge-1").down("edge-1/chicago/primary/ipv4")

@@ -29,6 +29,14 @@ def alerts(config=None, external_url="http://127.0.0.1:10179"):
     return {check: found[0] for check, found in rules(config, external_url).items()}
 
 
+def test_a_configured_severity_leaves_one_alert():
+    text = REFERENCE.replace("    # azure: {resource_id", "    azure: {resource_id")
+    text = text.replace("\nchecks: ", "\nchecks:\n  azure-prefix-unlisted: {severity: info} ", 1)
+    [rule] = rules(load(text))["azure-prefix-unlisted"]
+    assert rule["labels"]["severity"] == "info"
+    assert "ermon_finding_worse" not in rule["expr"]
+
+
 def test_every_check_has_its_alert_in_the_order_of_the_catalogue():
     assert list(alerts()) == list(CATALOGUE)
 
@@ -45,7 +53,9 @@ def test_an_alert_has_the_labels_that_the_subjects_of_its_check_have(check):
 def test_severities_are_those_of_the_findings():
     found: dict[str, set[str]] = {}
     for case in catalogue_tests.cases():
-        found.setdefault(case.subject.check, set()).add(case.severity.value)
+        worse = CATALOGUE[case.subject.check].worse
+        severities = {case.severity.value} | ({worse.severity.value} if worse is not None else set())
+        found.setdefault(case.subject.check, set()).update(severities)
     for check, of_check in rules(catalogue_tests.reference()).items():
         assert {rule["labels"]["severity"] for rule in of_check} == found[check]
         assert len(of_check) == len(found[check])

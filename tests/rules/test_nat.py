@@ -189,14 +189,11 @@ def test_a_restart_of_ermon_ends_no_alert(tmp_path):
 
 # Unknown ---------------------------------------------------------------------------------------------
 
-NO_POOL = (
-    "No series of the query of ermon render rules --nat-sessions belongs to a NAT pool of ermon, so ErmonNatPortsUsed cannot fire. "
-    "Does Prometheus scrape the firewall's exporter and ermon, and does the query return the names of pools in ermon.yml?"
+NO_NUMBER = (
+    "The query of ermon render rules --nat-sessions returns no number for {}, so ErmonNatPortsUsed cannot fire. Does Prometheus "
+    "scrape the firewall's exporter and ermon, and does the query return the names of pools in ermon.yml?"
 )
-NO_LONGER = (
-    "No firewall reports the sessions of NAT pool chi-outbound any more, so ErmonNatPortsUsed cannot fire. Does Prometheus scrape the "
-    "firewall's exporter and ermon, and does the query return the names of pools in ermon.yml?"
-)
+NO_POOL, NO_LONGER = NO_NUMBER.format("any NAT pool of ermon"), NO_NUMBER.format("NAT pool chi-outbound")
 UNKNOWN_SUMMARY = "The number of sessions of a NAT pool is unknown."
 
 
@@ -241,6 +238,35 @@ def test_a_pool_that_is_no_longer_counted_is_one_alert_and_a_removed_one_is_none
         "alert_rule_test": [unknown("25m", NO_POOL)],
     }
     promtool(tmp_path, rules(), [kept, removed, exporter])
+
+
+def test_a_pool_that_the_mapping_names_and_that_was_never_counted_is_no_silence(tmp_path):
+    mistyped = {
+        "input_series": [
+            *(addresses("16x80", pool) for pool in ADDRESSES),
+            sessions('sessions{pool="M365-CHI"}', "5x80"),
+            sessions('sessions{pool="M365-DAL"}', "5x80"),
+        ],
+        "alert_rule_test": [silent("9m", UNKNOWN), unknown("25m", NO_LONGER, "chi-outbound")],
+    }
+    removed = {
+        **mistyped,
+        "input_series": mistyped["input_series"][1:],
+        "alert_rule_test": [silent("25m", UNKNOWN)],
+    }
+    pools = {"M365-CHI ": "chi-outbound", "M365-DAL": "dal-outbound"}
+    promtool(tmp_path, rules(pools=pools), [mistyped, removed])
+
+
+@pytest.mark.parametrize(
+    "query", ["sessions / 0", "sessions * 0 / 0", "0 - sessions"], ids=["Inf", "NaN", "negative"]
+)
+def test_what_is_no_number_of_sessions_is_unknown(tmp_path, query):
+    test = {
+        "input_series": [addresses(), sessions('sessions{pool="chi-outbound"}', "5x60")],
+        "alert_rule_test": [unknown("11m", NO_POOL), silent("20m")],
+    }
+    promtool(tmp_path, rules(query), [test])
 
 
 # Joining ---------------------------------------------------------------------------------------------
@@ -361,6 +387,7 @@ EXPORTED = {
         '{vdom="root", protocol="ipv4", name="Microsoft via Chicago", uuid="5a", id="7"}',
         '{vdom="root", protocol="ipv6", name="Microsoft via Chicago", uuid="5a", id="7"} 999999999',
         '{vdom="root", protocol="ipv4", name="Guests", uuid="5b", id="8"} 999999999',
+        '{vdom="root", protocol="ipv4", name="Microsoft via Dallas", uuid="5c", id="9"} 7',
     ],
     "fortigate_ippool_used_items": [
         '{vdom="edge", name="M365-CHI"}',
@@ -374,7 +401,11 @@ EXPORTED = {
         '{jnxJsNatSrcPoolName="M365-POOL", jnxJsNatSrcXlatedAddrType="1", jnxJsNatSrcXlatedAddr="198.51.100.0"}',
         '{jnxJsNatSrcPoolName="M365-POOL", jnxJsNatSrcXlatedAddrType="1", jnxJsNatSrcXlatedAddr="198.51.100.1"} 0',
     ],
-    "panSessionActive": ['{instance="fw-chicago-1"}', '{instance="fw-chicago-2"} 7'],
+    "panSessionActive": [
+        '{instance="fw-chicago-1"}',
+        '{instance="fw-chicago-2"} 7',
+        '{instance="fw-dallas-1"} 7',
+    ],
     "fgVdEntSesCount": [
         '{instance="fw-1", fgVdEntIndex="2"}',
         '{instance="fw-2", fgVdEntIndex="2"} 999999999',

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.checks.company import PLANT, V4, V6, Company, Space
+from tests.checks.test_azure import AZURE, good
 from tests.checks.test_azure_tables import TABLES, everything, usual
 from tests.verify.acceptance import Run, converged, put_to_the_test
 
@@ -67,6 +68,72 @@ async def test_microsofts_tables_say_whether_the_pools_are_accepted(space: Space
     [problem] = run.problems("accepted")
     assert "link secondary" in problem
     assert space.pool in problem
+
+
+def microsoft_sees(net: Company, link: str, state: str = "2", mac: str = "00a0.c9aa.0001") -> None:
+    """Read the tables of an edge router: the state of its sessions with us, and our end of the link in ARP."""
+    third = {"primary": 1, "secondary": 5}[link]
+    addresses = (f"203.0.113.{third}", f"2001:db8:ffff::{third}")
+    neighbors = [(address, "1d02h", state) for address in addresses]
+    rows = [row for space in (V4, V6) for row in everything(space, link)]
+    arp = [("On-Prem", mac), ("Microsoft", "00a0.c9bb.0001")]
+    net.microsoft_says("chicago", link, rows, neighbors=neighbors, arp=arp)
+
+
+async def test_azures_arp_tables_show_whether_the_links_answer() -> None:
+    net = converged(TABLES)
+    net.azure_says("chicago", good(net))
+    assert outcomes(await put_to_the_test(net))[1] == "unknown"
+    for link in ("primary", "secondary"):
+        microsoft_sees(net, link)
+    run = await put_to_the_test(net)
+    first = part(run, 1)
+    assert first["status"] == "pass"
+    assert "both ends of primary and secondary answer at layer 2. Ping" in str(first["text"])
+    assert "edge-1 and edge-2" in str(first["text"])
+    assert str(first["eyes"]).startswith("[\"Azure's ARP tables, asked 20")
+    microsoft_sees(net, "secondary", mac="Incomplete")
+    run = await put_to_the_test(net)
+    assert (part(run, 1)["status"], run.circuit()["status"]) == ("fail", "pass")
+    assert str(part(run, 1)["text"]).startswith("secondary: ARP incomplete: call the provider")
+
+
+async def test_microsofts_side_of_the_sessions_stands_beside_them_and_decides_nothing() -> None:
+    net = converged(TABLES)
+    assert "Microsoft's side" not in str(part(await put_to_the_test(net), 7)["text"])
+    microsoft_sees(net, "primary")
+    microsoft_sees(net, "secondary", "Idle")
+    seventh = part(await put_to_the_test(net), 7)
+    assert seventh["status"] == "pass"
+    assert str(seventh["text"]).endswith(
+        ": up with 203.0.113.1, 2001:db8:ffff::1; Idle with 203.0.113.5, 2001:db8:ffff::5"
+    )
+    net.wait(3 * 900)
+    assert "Microsoft's side" not in str(part(await put_to_the_test(net), 7)["text"])
+
+
+async def test_the_answer_on_acceptance_says_when_azure_was_read() -> None:
+    net = converged(TABLES)
+    net.azure_says("chicago", good(net))
+    for link in ("primary", "secondary"):
+        microsoft_sees(net, link)
+    fifth = part(await put_to_the_test(net), 5)
+    assert (fifth["status"], fifth["text"]) == ("pass", "chi")
+    circuit, tables = map(str, fifth["eyes"])  # type: ignore[call-overload]
+    assert circuit.startswith("Azure's view of the circuit, read 20")
+    assert tables.startswith("Microsoft's tables of primary and secondary, asked 20")
+
+
+async def test_the_list_of_the_circuit_alone_is_not_taken_for_its_links() -> None:
+    net = converged(f"circuits: {{chicago: {{{AZURE}}}}}")
+    net.azure_says("chicago", good(net))
+    fifth = part(await put_to_the_test(net), 5)
+    assert fifth["status"] == "pass"
+    assert "by the circuit's list alone" in str(fifth["text"])
+    net.wait(3 * 900)
+    fifth = part(await put_to_the_test(net), 5)
+    assert fifth["status"] == "unknown"
+    assert ", too old" in str(fifth["eyes"])
 
 
 async def test_what_ermon_cannot_see_is_unknown(net: Company) -> None:

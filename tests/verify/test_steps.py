@@ -6,6 +6,7 @@ import pytest
 
 from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.check import AcceptanceStep, NotTested, ReadFromState
+from ermon.model.ownership import Vrp
 from ermon.model.prefixes import FAMILY_NAMES
 from ermon.verify.steps import STEPS
 from tests.checks.company import PLANT, V4, V6, Company, Space, company
@@ -36,7 +37,10 @@ async def test_on_a_good_day_every_step_passes(net: Company):
     run = await put_to_the_test(net)
     assert (run.code, run.not_passed(), run.report["status"]) == (0, {}, "pass")
     steps = [step["id"] for step in run.circuit()["steps"]]
-    assert steps == [kind.id for kind in STEPS if kind.id != "accepted"], "nobody asked Azure"
+    asked_nobody = {"accepted", "ownership"}
+    assert steps == [kind.id for kind in STEPS if kind.id not in asked_nobody], (
+        "nobody asked Azure or registries"
+    )
     assert all(step["evidence"] for step in run.circuit()["steps"])
 
 
@@ -333,3 +337,21 @@ async def test_with_a_single_circuit_there_is_no_other_to_ask_about():
     run = await put_to_the_test(converged(alone, gone))
     assert run.code == 0
     assert "pool-wrong-circuit" not in run.circuit()["not_asked"]
+
+
+@BOTH_FAMILIES
+async def test_what_registries_say_of_each_pool_is_shown_and_judged(space: Space):
+    net = converged("ownership: {vrps: [{from: vrps.json}]}")
+    run = await put_to_the_test(net)
+    assert run.not_passed()["ownership"] == "unknown"
+    net.reads_registry("vrps:vrps.json", vrps=(Vrp(space.own, 64500),))
+    run = await put_to_the_test(net)
+    assert run.step("ownership")["status"] == "pass"
+    assert f"chi {FAMILY_NAMES[space.family]}: {space.own} AS64500" in run.step("ownership")["summary"]
+    assert "no ROA, and no route object" in run.step("ownership")["summary"]  # in the other family
+    net.reads_registry("vrps:vrps.json", vrps=(Vrp(space.own, 64999),))
+    run = await put_to_the_test(net)
+    name = FAMILY_NAMES[space.family]
+    assert run.problems("ownership") == [
+        f"fail The RPKI names other ASNs for NAT pool chi ({name}), not ours: {space.pool}"
+    ]

@@ -33,7 +33,8 @@ chicago  microsoft peering, Chicago                                          202
   ✓ Nothing leaks to the internet               as seen on isp-a, outside
   ✓ ermon can see all of this                   8 feeds, up and in sync
   Not configured, so not tested: internet-preferred, service-count-low, advertised-count-low,
-    prefix-unlisted, prefix-not-advertised.
+    prefix-unlisted, prefix-not-advertised, azure-not-accepted, azure-ownership,
+    azure-prefix-unlisted, pool-roa, pool-unregistered.
 
   Microsoft's test procedure
   · 1 The provider's router answers             not in BGP. Ping the other end of each link from

@@ -50,6 +50,9 @@ async def test_what_is_known_is_listed_by_link(client: Client) -> None:
     assert primary["said"]["ipv4"].startswith(
         "session with 203.0.113.1 up, 3 prefixes received for 8w4d; ARP table empty"
     )
+    assert primary["sessions"] == {"203.0.113.1": "up"}
+    assert primary["arp"] == "ARP table empty: open a support case with Microsoft"
+    assert (secondary["sessions"], secondary["arp"]) == ({}, None)
     assert (primary["problem"], secondary["problem"]) == ("", "HTTP 403")
     assert secondary["read_at"] is None
 

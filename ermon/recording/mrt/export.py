@@ -118,7 +118,7 @@ class MrtExport:
         self._own = {
             name: _OwnSession(feeds[name], self.left_out)
             for name in sorted(self._names)
-            if not feeds[name].by_bmp
+            if feeds[name].by_exabgp
         }
         self._routers = {
             router: ReportedRouter(monitored(config, router), self._names, self.left_out)
