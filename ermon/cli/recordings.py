@@ -14,6 +14,8 @@ from ermon.cli.shared import FINE, USAGE, Commands, RefusedError, add_feeds_matc
 if TYPE_CHECKING:
     from ermon.config.load import LoadedConfig
     from ermon.exabgp.decode import Rejected
+    from ermon.recording.mrt.replay import MrtPlayback
+    from ermon.recording.mrt.report import MrtReport
     from ermon.recording.replay import Replay
 
 
@@ -183,12 +185,19 @@ def _replay_mrt(options: argparse.Namespace, loaded: LoadedConfig, *, flush: boo
         )
     if not replay.decoded_anything:
         if not unmatched:
-            what = "no record of sessions or tables" if report.count else "no record of MRT"
-            print(f"{names}: there is {what} in it that ermon can read", file=sys.stderr)
+            print(f"{names}: {_nothing_in(playback, report)}", file=sys.stderr)
         return USAGE
     for text in half_tables(playback):
         note(text)
     return _show_statuses(options, replay)
+
+
+def _nothing_in(playback: MrtPlayback, report: MrtReport) -> str:
+    """Say why files have nothing about any session."""
+    if playback.has_table:
+        return "the table in it has no routes that ermon can read, and an empty table does not say of which family it is"
+    what = "no record of sessions or tables" if report.count else "no record of MRT"
+    return f"there is {what} in it that ermon can read"
 
 
 # As MRT --------------------------------------------------------------------------------------------------

@@ -246,7 +246,7 @@ class FeedEntry(Section):
     source: Literal["ris-live"] | None = None
     """internet: RIPE's route collectors instead of a session. RIPE learns your prefixes. Needs a canary."""
     min_peers: PeerCount | None = None
-    """source: a prefix counts as heard once RIPE's peers of so many ASNs have it. Default: 2."""
+    """source: a prefix counts once RIPE's peers of so many ASNs have it. Default: 2."""
     url: WebSocketUrl | None = None
     """source: the address of RIS Live. Default: RIPE's own."""
     state_url: StateUrl | None = None

@@ -161,7 +161,7 @@ class Reported(msgspec.Struct, frozen=True, tag="bmp"):
     octets: bytes
 
 
-class Told(msgspec.Struct, frozen=True, tag="told"):
+class Told(msgspec.Struct, frozen=True, tag="ris"):
     """An UPDATE that RIPE's collectors told of, in lines as ExaBGP writes them; together they are one event."""
 
     lines: tuple[str, ...]

@@ -222,6 +222,12 @@ def pools(status: StatusDoc, *, everything: bool) -> list[RenderableType]:
         first = text(name, "bold")
         for prefix in pool.prefixes:
             first.append("\n").append_text(text(prefix, "dim"))
+        for said in pool.ownership.values():
+            for registered in (
+                *(f"ROA {vrp}" for vrp in said.vrps),
+                *(f"route {each}" for each in said.route_objects),
+            ):
+                first.append("\n").append_text(text(registered, "dim"))
         table.add_row(first, *_cells(pool, status))
     parts: list[RenderableType] = [table] if shown else []
     if len(shown) < len(status.pools):

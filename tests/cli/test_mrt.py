@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ermon.cli import run
-from tests.mrt import bgpdump
+from tests.mrt import bgpdump, mrt
 
 TESTS = Path(__file__).parents[1]
 CONFIG = TESTS / "recorded" / "earlier-ermon" / "ermon.yml"
@@ -66,6 +66,16 @@ def test_a_file_that_is_not_mrt(tmp_path: Path, capsys) -> None:
     assert second == f"{file}: there is no record of MRT in it that ermon can read"
     file.write_bytes(b"")
     assert replay(capsys, "--mrt", file)[::2] == (2, f"{second}\n")
+
+
+def test_a_table_without_routes(tmp_path: Path, capsys) -> None:
+    file = tmp_path / "empty.mrt"
+    file.write_bytes(mrt.peers(("192.0.2.254", 64510)))
+    assert replay(capsys, "--mrt", file, "--feed", "edge-1") == (
+        2,
+        "",
+        f"{file}: the table in it has no routes that ermon can read, and an empty table does not say of which family it is\n",
+    )
 
 
 @pytest.mark.parametrize(

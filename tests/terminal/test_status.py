@@ -13,6 +13,7 @@ from aiohttp.test_utils import unused_port
 from rich.console import Console
 
 from ermon.model.events import SessionDown
+from ermon.model.ownership import RouteObject, Vrp
 from ermon.model.settings import MaintenanceWindow
 from ermon.terminal.display import Cropped, headline_line, make_console
 from ermon.terminal.overview import overview
@@ -495,3 +496,13 @@ async def test_json_is_the_answer_of_the_api(net: Company):
     assert told.keys() == {"status", "findings"}
     assert told["findings"] == wanted["findings"]
     assert told["status"]["circuits"] == wanted["status"]["circuits"]
+
+
+@BOTH_FAMILIES
+async def test_what_registries_say_of_a_pool_is_shown_below_its_prefixes(space: Space):
+    net = company("ownership: {vrps: [{from: vrps.json}], route_objects: [{from: irr.txt}]}").converge()
+    net.reads_registry("vrps:vrps.json", vrps=(Vrp(space.own, 64500),))
+    net.reads_registry("route-objects:irr.txt", route_objects=(RouteObject(space.own, 64999),))
+    pools = (await look(net, "status")).section("NAT pools")
+    assert f"ROA {space.own} AS64500" in pools
+    assert f"route {space.own} AS64999" in pools

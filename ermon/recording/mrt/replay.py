@@ -86,9 +86,15 @@ class MrtPlayback:
         """The number of records by session that is no feed."""
         self.tables: dict[str, set[Family]] = {}
         """The families of tables, by feed that was in any."""
+        self.has_table = False
+        """Whether there was a table, even one without routes."""
         self._matching = matching
         self._skipped = skipped
         self._directions: dict[Direction, Session | None] = {}
+        self._between: dict[frozenset[Address], dict[Session, None]] = {}
+        """The sessions of feeds by the addresses of both ends, and by that of the sender: a file may have a change of state
+        for each of very many.
+        """
         self._by_feeds: dict[tuple[Address, frozenset[str]], Session] = {}
         self._sessions = Sessions()
         self._established: set[frozenset[Address]] = set()
@@ -150,7 +156,10 @@ class MrtPlayback:
         if of not in self._directions:
             _require_room(self._directions)
             found = self._matching.find(of)
-            self._directions[of] = None if found is None else self._session(of, found)
+            session = self._directions[of] = None if found is None else self._session(of, found)
+            if session is not None:
+                for ends in (_ends(of), frozenset({of.sender.address})):
+                    self._between.setdefault(ends, {})[session] = None
         return self._directions[of]
 
     def _session(self, of: Direction, found: Found) -> Session:
@@ -197,10 +206,11 @@ class MrtPlayback:
             self._established.add(ends)
         elif change.old == ESTABLISHED:
             self._established.discard(ends)
+        of = Direction(peer, local)
         found = self._sessions_between(peer, local)
         if not found:
-            yield from self._sight(None, Direction(peer, local), time)
-        for session, of in found.items():
+            yield from self._sight(None, of, time)
+        for session in found:
             yield from self._sight(session, of, time)
             if change.new == ESTABLISHED:
                 yield from self._start(session, time, joined=False)
@@ -208,21 +218,14 @@ class MrtPlayback:
                 state = STATES.get(change.new, f"state {change.new}")
                 yield from session.end(time, f"its state went from Established to {state}")
 
-    def _sessions_between(self, peer: End, local: End) -> dict[Session, Direction]:
+    def _sessions_between(self, peer: End, local: End) -> dict[Session, None]:
         """Return the sessions between two ends, in both directions."""
-        addresses = {peer.address, local.address}
-        found = {
-            session: of
-            for of, session in self._directions.items()
-            if session is not None
-            and (
-                _ends(of) == addresses
-                or (local.address in _UNSPECIFIED and of.sender.address == peer.address)
-            )
-        }
+        found = dict(self._between.get(frozenset({peer.address, local.address}), {}))
+        if local.address in _UNSPECIFIED:
+            found |= self._between.get(frozenset({peer.address}), {})
         for of in (Direction(peer, local), Direction(local, peer)):
             if (by_addresses := self._matching.by_addresses(of)) is not None:
-                found.setdefault(self._session(of, by_addresses), of)
+                found.setdefault(self._session(of, by_addresses))
         return found
 
     def _start(self, session: Session, time: float, *, joined: bool) -> Iterator[Event]:
@@ -278,6 +281,7 @@ class MrtPlayback:
         if record.subtype == tables.PEER_INDEX_TABLE:
             yield from self._end_dump()
             peers = tables.read_peers(record.body)
+            self.has_table = True
             self._dump = _Dump([self._find(Direction(peer, None)) for peer in peers], peers, record.time)
             return
         if self._dump is None:

@@ -62,7 +62,7 @@ class Session:
             if self.families.isdisjoint(self._families(feed)):
                 continue  # it has not negotiated them
             up = self._up.setdefault(name, set())
-            others = len(up - {self})
+            others = len(up) - (self in up)
             up.add(self)
             if joined:
                 continue

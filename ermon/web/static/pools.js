@@ -20,12 +20,19 @@ function exits(status) {
   const many = links.length + views.length > COLUMNS;
   return pools.map(([name, pool]) => ({
     name,
-    prefixes: pool.prefixes.join(", "),
+    prefixes: space(pool),
     exits: [
       ...links.map(([circuit, link, state]) => ({ where: `${circuit} ${link}`, ...poolAtLink(pool, circuit, link, state) })),
       ...views.map((view) => ({ where: seen(view, status), ...poolOnInternet(pool, view) })),
     ].filter(({ answer, expected }) => answer && (expected || answer !== "no" || !many)),
   }));
+}
+
+/** Names the address space of a pool, and what registries say of it. */
+function space({ prefixes, ownership = {} }) {
+  const roas = Object.values(ownership).flatMap(({ vrps }) => vrps.map((vrp) => `ROA ${vrp}`));
+  const routes = Object.values(ownership).flatMap(({ route_objects: objects }) => objects.map((each) => `route ${each}`));
+  return [prefixes.join(", "), ...roas, ...routes].join("; ");
 }
 
 function poolItem({ name, prefixes, exits: each }) {
@@ -59,7 +66,7 @@ function wide(pools, links, views, status) {
     head: ["Pool", "Prefixes", ...links.map(([circuit, name]) => `${circuit} ${name}`), ...views.map((view) => seen(view, status))],
     rows: pools.map(([name, pool]) => [
       { text: name, id: `pool/${name}` },
-      pool.prefixes.join(", "),
+      space(pool),
       ...links.map(([circuit, link, state]) => cell(poolAtLink(pool, circuit, link, state))),
       ...views.map((view) => cell(poolOnInternet(pool, view))),
     ]),

@@ -28,7 +28,7 @@ from ermon.mrt.records import cut
 from ermon.mrt.sessions import End, write_message, write_state_change
 from ermon.recording.mrt import replay
 from ermon.recording.mrt.files import MrtFiles
-from ermon.recording.mrt.peers import Matching
+from ermon.recording.mrt.peers import Direction, Matching
 from ermon.recording.mrt.replay import MrtPlayback, Skipped
 from ermon.recording.mrt.report import MrtReport, peers_without_feed
 from tests import bgp
@@ -401,6 +401,22 @@ def test_a_file_with_no_end_of_peers_is_read_with_bounded_memory(monkeypatch) ->
     report.close()
     assert len(said) == 21
     assert said[-1] == "4980 records of other kinds not used"
+
+
+def test_a_change_of_state_costs_the_same_however_many_sessions_there_are(monkeypatch) -> None:
+    looked, ends = [], replay._ends
+
+    def counted(of: Direction) -> frozenset[Address]:
+        looked.append(of)
+        return ends(of)
+
+    monkeypatch.setattr(replay, "_ends", counted)
+    many = [End(Address(4, at), 64510) for at in range(1, 100)]
+    octets = [write_message(1.0, peer, ROUTER, UPDATE_4) for peer in many]
+    octets += [write_state_change(2.0, peer, ROUTER, 6, 1) for peer in many]
+    played = Played(NETWORK, b"".join(octets), rest="edge-1")
+    assert [type(event) for event in played.events[-1:]] == [SessionDown]
+    assert len(looked) <= 2 * len(octets)
 
 
 def test_bird_s_changes_of_state_without_a_peer_are_named() -> None:
