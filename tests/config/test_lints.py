@@ -588,6 +588,7 @@ def test_every_lint_is_explained_and_has_its_weight():
     }
     assert {name for name, kind in LINTS.items() if kind.weight == "note"} == {
         *("view-missing", "one-link", "links-behind-provider", "local-not-here", "key-file-missing"),
+        "azure-older",
     }
 
 
