@@ -15,7 +15,7 @@ from typing import Any
 from yarl import URL
 
 from ermon.azure.login import IDENTITY, Login, LoginSecrets
-from ermon.azure.requests import Answered, ArmError, Requests
+from ermon.azure.requests import LIMITS, Answered, ArmError, Requests, code_of
 from ermon.model.azure import AzureAccess, AzureFailure
 
 API_VERSION = "2024-05-01"
@@ -62,12 +62,14 @@ class ArmClient:
         """Run a long-running operation, and return its result, with all its pages joined."""
         deadline = self._clock() + OPERATION_SECONDS
         answer = await self._ask("POST", self._url(path))
+        following: URL | None = None
         while answer.status == 202:
-            if not answer.location:
+            if answer.location:
+                following = self._same_host(answer, answer.location, "Location")
+            if following is None:  # later answers may leave it out, and the last one serves on
                 raise ArmError(
                     AzureFailure.ANSWER, f"{answer.place}: accepts the operation without a Location"
                 )
-            following = self._same_host(answer, answer.location, "Location")
             answer = await self._later(following, answer.retry_after, deadline)
         return await self._joined(answer)
 
@@ -111,11 +113,17 @@ class ArmClient:
         if not isinstance(document, dict) or not document.get("nextLink"):
             return document
         items = _items(answer)
-        pages = 1
+        pages, size = 1, answer.size
         while isinstance(answer.document, dict) and (link := answer.document.get("nextLink")):
             if pages == MAX_PAGES:
                 raise ArmError(AzureFailure.SHAPE, f"{answer.place}: has more than {MAX_PAGES} pages")
             answer = await self._ask("GET", self._same_host(answer, str(link), "nextLink"))
+            size += answer.size
+            if size > LIMITS.max_bytes:
+                raise ArmError(
+                    AzureFailure.SHAPE,
+                    f"{answer.place}: its pages are larger than {LIMITS.max_bytes} bytes together",
+                )
             items += _items(answer)
             pages += 1
         return {**document, "value": items, "nextLink": None}
@@ -124,7 +132,7 @@ class ArmClient:
         """Return the URL of a link, which must stay where ermon's token belongs."""
         try:
             url = URL(link)
-            same = url.origin() == self._base.origin()
+            same = (url.scheme, url.host, url.port) == ("https", self._base.host, self._base.port)
         except ValueError:
             same = False
         if not same:
@@ -144,5 +152,5 @@ def _items(answer: Answered) -> list[Any]:
 def _code(document: Any) -> str:
     """Return the code of an error, such as AuthorizationFailed."""
     error = document.get("error") if isinstance(document, dict) else None
-    code = error.get("code") if isinstance(error, dict) else None
-    return f" ({code[:80]})" if isinstance(code, str) else ""
+    code = code_of(error.get("code")) if isinstance(error, dict) else ""
+    return f" ({code})" if code else ""

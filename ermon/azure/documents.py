@@ -110,7 +110,7 @@ class VirtualNetwork(msgspec.Struct, rename="camel"):
 
 
 def objects(where: str, data: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the items of lists, also of those in ``value`` (REST API and PowerShell)."""
+    """Yield the items of lists, also of those in ``value`` (REST API and PowerShell); ``SourceError`` if they are too deep."""
     if isinstance(data, list):
         for at, value in enumerate(data):
             yield f"{where}[{at}]", _plain(value)
@@ -133,13 +133,19 @@ _SPELLINGS = {
 } | {"properties": "properties", "value": "value"}
 
 
-def _plain(value: Any) -> Any:
+_MOST_LEVELS = 64
+"""Azure's documents have about ten; each level costs a call here."""
+
+
+def _plain(value: Any, level: int = 0) -> Any:
     """Rename the fields to Azure's present names, and merge ``properties`` into the item."""
+    if level > _MOST_LEVELS:
+        raise SourceError(f"is nested more than {_MOST_LEVELS} levels deep")
     if isinstance(value, list):
-        return [_plain(each) for each in value]
+        return [_plain(each, level + 1) for each in value]
     if not isinstance(value, dict):
         return value
-    plain = {_SPELLINGS.get(key.lower(), key): _plain(each) for key, each in value.items()}
+    plain = {_SPELLINGS.get(key.lower(), key): _plain(each, level + 1) for key, each in value.items()}
     inner = plain.get("properties")
     if isinstance(inner, dict):
         del plain["properties"]

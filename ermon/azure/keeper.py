@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -26,7 +27,7 @@ from ermon.azure.documents import objects as objects_of
 from ermon.azure.requests import ArmError
 from ermon.azure.store import ReadingFiles, Remembered, followed
 from ermon.model.azure import AzureFailure, AzureReading
-from ermon.model.inventory import Circuit
+from ermon.model.inventory import Circuit, Peering
 from ermon.sources.published import SourceError
 
 LOOK_SECONDS = 60.0
@@ -119,11 +120,16 @@ class AzureKeeper:
             by_arm = any(circuit.azure is not None and circuit.azure.by_arm for circuit in own.values())
             place = self._places.setdefault(name, _Place("" if by_arm else name))
             new = place.circuits != own
+            # A circuit whose resource_id has been corrected has nothing in common with the one that was read before.
+            place.restored = {
+                each
+                for each in place.restored & own.keys()
+                if _identity(place.circuits[each]) == _identity(own[each])
+            }
             place.circuits = own
             place.refresh = min(
                 circuit.azure.refresh for circuit in own.values() if circuit.azure is not None
             )
-            place.restored &= own.keys()
             if new:
                 place.seen = None
             if new or place.location:
@@ -185,8 +191,10 @@ class AzureKeeper:
             self._failed(name, one.kind, str(one))
             return
         before = self._kept.get(name)
-        if before is not None and one.taken <= before.taken:
-            return  # the file that an earlier run has read
+        if before is not None and one.taken <= before.taken <= self._clock():
+            # The file that was read before says nothing new, but it can be read again.
+            self._read(name, Taken(before.last, before.taken), ())
+            return
         self._kept[name] = kept = followed(before, one.reading, one.taken)
         try:
             await in_thread(partial(self._files.keep, circuit, kept))
@@ -245,7 +253,7 @@ class AzureKeeper:
         try:
             async with self._client.turn(source.resource_id):
                 document = await self._client.get(source.resource_id)
-            circuits = [shaped(where, value, AzureCircuit) for where, value in objects_of("$", document)]
+            circuits = await in_thread(partial(_circuits_in, document))
         except ArmError as error:
             raise FailedError(error.kind, str(error), error.wait) from error
         except SourceError as error:
@@ -254,6 +262,15 @@ class AzureKeeper:
         return {
             name: _found("Azure's answer", circuits, each, taken) for name, each in place.circuits.items()
         }
+
+
+def _identity(circuit: Circuit) -> tuple[str, Peering]:
+    assert circuit.azure is not None  # only such circuits are in a place
+    return circuit.azure.key, circuit.peering
+
+
+def _circuits_in(document: Any) -> list[AzureCircuit]:
+    return [shaped(where, value, AzureCircuit) for where, value in objects_of("$", document)]
 
 
 def _found(where: str, circuits: list[AzureCircuit], circuit: Circuit, taken: float) -> Taken | FailedError:

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ermon.azure.assertion import ClientCertificate
-from ermon.azure.requests import Answered, ArmError, Requests
+from ermon.azure.requests import Answered, ArmError, Requests, code_of
 from ermon.model.azure import AzureAccess, AzureFailure
 from ermon.sources.fetch import Limits
 
@@ -126,8 +126,8 @@ def _reason(document: Any) -> str:
     """Return the code of an error, such as AADSTS7000222, without its text, which quotes the request."""
     if not isinstance(document, dict):
         return ""
-    error, codes = document.get("error"), document.get("error_codes")
-    words = [str(error)[:60]] if isinstance(error, str) else []
+    error, codes = code_of(document.get("error")), document.get("error_codes")
+    words = [error] if error else []
     if isinstance(codes, list):
         words += [f"AADSTS{code}" for code in codes[:3] if isinstance(code, int)]
     return f" ({', '.join(words)})" if words else ""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import re
 import ssl
 import time
 from collections.abc import Mapping
@@ -51,6 +52,8 @@ class Answered:
     """``None`` if the answer has no content, or its status is an error and its content is not JSON."""
     location: str = ""
     retry_after: float = RETRY_FLOOR_SECONDS
+    size: int = 0
+    """The bytes of the content."""
 
 
 class Requests:
@@ -123,7 +126,16 @@ async def _take(place: str, response: aiohttp.ClientResponse, limits: Limits) ->
         document,
         response.headers.get("Location", ""),
         _retry_after(response.headers.get("Retry-After", "")),
+        len(body),
     )
+
+
+_CODE = re.compile(r"[A-Za-z_.]{1,60}")
+
+
+def code_of(value: object) -> str:
+    """Return the code of an error; empty if it is anything but one: what answers may repeat a token or a secret there."""
+    return value if isinstance(value, str) and _CODE.fullmatch(value) else ""
 
 
 def _retry_after(text: str) -> float:

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from ermon.azure.assertion import ClientCertificate
 from ermon.azure.client import MAX_PAGES, OPERATION_SECONDS, ArmClient
 from ermon.azure.login import LoginSecrets
-from ermon.azure.requests import ArmError, Requests
+from ermon.azure.requests import Answered, ArmError, Requests
 from ermon.config.secrets import read_secrets
 from ermon.demo.azure import AzureStandIn, error, make_certificate
 from ermon.model.azure import AzureAccess, AzureFailure
@@ -191,6 +191,7 @@ async def test_a_token_that_is_refused_is_replaced_once(azure: AzureStandIn, cli
             401,
             "AADSTS7000222",
         ),
+        ({"error": "s3cr3t", "error_codes": []}, 400, "answered 400"),
         ({"access_token": "a\nb", "expires_in": 3600}, 200, "contains no token"),
         ([], 200, "contains no token"),
     ],
@@ -246,6 +247,7 @@ def raw_answer(body: bytes, status: int = 200, **headers: str) -> Any:
         (answer(403, "AuthorizationFailed"), AzureFailure.DENIED, "403 (AuthorizationFailed)"),
         (answer(404, "ResourceNotFound"), AzureFailure.MISSING, "404 (ResourceNotFound)"),
         (answer(500, "x\x1b[2J"), AzureFailure.ANSWER, "answered 500"),
+        (answer(500, "token-of-the-stand-in-1"), AzureFailure.ANSWER, "answered 500"),
         (raw_answer(b"<html>", 502), AzureFailure.ANSWER, "answered 502"),
         (raw_answer(b"<html>"), AzureFailure.SHAPE, "is not JSON"),
         (raw_answer(b""), AzureFailure.SHAPE, "no content"),
@@ -330,6 +332,23 @@ async def test_a_busy_server_is_asked_again_for_the_result(
     assert clock.waits == [10, 20, 30]
 
 
+async def test_a_location_that_is_left_out_later_stays(azure: AzureStandIn, client: ArmClient):
+    await client.get(CIRCUIT)
+    accepted = raw_answer(b"", 202, Location=f"https://{azure.host}{CIRCUIT}")
+    azure.next.extend([accepted, raw_answer(b"", 202)])
+    assert await client.run(TABLE) == {"name": "er"}
+
+
+def test_a_link_may_name_the_usual_port():
+    client = ArmClient(
+        AzureAccess("managed-identity", *[None] * 4, "management.azure.com", "h", None), LoginSecrets()
+    )
+    here = Answered("management.azure.com/x", 200, {})
+    assert client._same_host(here, "https://management.azure.com:443/more", "nextLink").path == "/more"
+    with pytest.raises(ArmError):
+        client._same_host(here, "https://management.azure.com:8443/more", "nextLink")
+
+
 @pytest.mark.parametrize(
     "location", ["", "https://192.0.2.1/x", "http://127.0.0.1:1/x", "/x", "https://[", "https://u@192.0.2.1/"]
 )
@@ -361,6 +380,17 @@ async def test_pages_without_an_end_are_given_up(azure: AzureStandIn, client: Ar
         [json_answer({"value": [1], "nextLink": f"https://{azure.host}{CIRCUIT}"})] * (MAX_PAGES + 5)
     )
     assert str(MAX_PAGES) in str(await failure(client))
+
+
+async def test_pages_that_are_too_large_together_are_refused(
+    azure: AzureStandIn, client: ArmClient, monkeypatch
+):
+    await client.get(CIRCUIT)
+    monkeypatch.setattr("ermon.azure.client.LIMITS", Limits(max_bytes=5000))
+    page = json_answer({"value": ["x" * 2000], "nextLink": f"https://{azure.host}{CIRCUIT}"})
+    azure.next.extend([page] * 5)
+    assert "larger than 5000 bytes together" in str(await failure(client))
+    assert len(azure.requests) == 4
 
 
 # Limits of single requests -------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,7 @@ async def test_a_file_of_the_future_is_of_now(tmp_path):
         (b"", AzureFailure.SHAPE),
         (b"[1]", AzureFailure.SHAPE),
         (b"[]", AzureFailure.MISSING),
+        (b'{"name": "er", "peerings": ' + b"[" * 600 + b"]" * 600 + b"}", AzureFailure.SHAPE),
     ],
 )
 async def test_a_file_that_cannot_be_used_is_reported(tmp_path, content: bytes | None, kind: AzureFailure):
@@ -132,6 +134,46 @@ async def test_a_file_that_cannot_be_used_is_reported(tmp_path, content: bytes |
     async with desk.running(CONFIG):
         assert [(circuit, found) for circuit, found, _ in desk.failures] == [("chicago", kind)]
         assert desk.taken == []
+
+
+async def test_a_file_that_can_be_read_again_is_no_other_reading_but_no_problem_any_more(tmp_path):
+    file, away = tmp_path / "azure.json", tmp_path / "away"
+    written(tmp_path, NOW - 120)
+    desk = Desk(tmp_path)
+    async with desk.running(CONFIG):
+        file.rename(away)
+        await desk.look_again(CONFIG)
+        assert desk.failures[-1][1] is AzureFailure.FILE
+        away.rename(file)
+        await desk.look_again(CONFIG)
+        assert [taken.taken for _, taken, _ in desk.taken] == [NOW - 120, NOW - 120]
+
+
+async def test_a_clock_that_was_ahead_does_not_keep_later_readings_out(tmp_path):
+    written(tmp_path, NOW + 86400)
+    desk = Desk(tmp_path)
+    async with desk.running(CONFIG):
+        desk.now = NOW - 86400
+        written(tmp_path, desk.now - 60)
+        await desk.look_again(CONFIG)
+        assert [taken.taken for _, taken, _ in desk.taken] == [NOW, NOW - 86460]
+
+
+async def test_a_resource_id_that_is_corrected_begins_anew(tmp_path):
+    corrected = f"{ID}-2"
+    circuits = [circuit_document(CONFIG, CHICAGO), {**circuit_document(CONFIG, CHICAGO), "id": corrected}]
+    circuits[1]["properties"]["peerings"] = []
+    written(tmp_path, NOW - 120, *circuits)
+    assert CHICAGO.azure is not None
+    other = replace(CHICAGO, azure=replace(CHICAGO.azure, resource_id=corrected))
+    desk = Desk(tmp_path, store=tmp_path / "store")
+    async with desk.running(CONFIG):
+        desk.keeper.reconfigure([other], None)
+        await desk.hear()
+        assert [taken.reading.peering for _, taken, _ in desk.taken] == [True, False]
+    kept = ReadingFiles(tmp_path / "store").load(other)
+    assert kept is not None
+    assert (kept.before, kept.listed) == (None, ())
 
 
 async def test_the_readings_of_an_earlier_run_come_first(tmp_path):
