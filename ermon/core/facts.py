@@ -172,12 +172,8 @@ class NetworkFacts:
         self.drain_rules = DrainRules(
             int(DRAIN_REPEATS.of(config)) - 1, DRAIN_PERCENT.of(config), config.policy.relearn_after
         )
-        self.processes = {process: ProcessState() for process in config.processes} | {
-            connection: ProcessState(is_connection=True) for connection in config.connections
-        }
-        self.listening, self.azure_readings = Listening(), AzureReadings(config, now)
         self.processes = _processes(config)
-        self.listening = Listening()
+        self.listening, self.azure_readings = Listening(), AzureReadings(config, now)
         self.sources: dict[str, str] = {}
         """By published list that was tried: what is wrong with it; empty if nothing is."""
         self.ownership = OwnershipReadings(config)
