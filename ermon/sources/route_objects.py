@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from ermon.model.ownership import Reading, RouteObject
 from ermon.model.prefixes import Prefix, PrefixSet, parse_prefix
+from ermon.model.text import printable
 from ermon.sources.published import SourceError, quote, read_json
 from ermon.sources.vrps import MAX_BYTES, MAX_HELD, read_asn
 
@@ -120,7 +121,7 @@ def _rpsl(lines: Iterator[bytes], own: PrefixSet) -> tuple[int, set[RouteObject]
             continue  # another class; or a mistake, which dumps have, and which registers nothing
         total += 1
         if own.overlaps(prefix):
-            registry = attributes.get(b"source", "")[:40]
+            registry = printable(attributes.get(b"source", ""))[:40]
             found.add(RouteObject(str(prefix), origin, registry=registry))
     if not total and not said_none:
         raise SourceError("has no route object: neither a list of bgpq4 -j, nor RPSL with route or route6")

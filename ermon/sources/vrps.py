@@ -34,6 +34,8 @@ _LONGEST_HEAD = 4 * 1024 * 1024
 _LONGEST_ITEM = 1024 * 1024
 _TAIL_BYTES = 256 * 1024
 """As much is read of what stands behind the list, for the metadata."""
+_HEADS = 16
+"""So many lists of the names that are sought may stand before the one that counts; each is read with all before it."""
 _TRIES = 16
 """So many ends of objects are tried as the end of a part: in ``jsonext`` there are objects inside of them."""
 
@@ -136,7 +138,7 @@ class _Document:
 
     def _head(self) -> bytes:
         """Skip what stands before the list, and return it."""
-        at, more = 0, True
+        at, more, tries = 0, True, 0
         while True:
             more = self._more(len(self._held) + _PART_BYTES)
             while found := _LIST.search(self._held, at):
@@ -144,6 +146,9 @@ class _Document:
                 if _is_json(head + b"]}"):
                     self._held = self._held[at:]
                     return head
+                tries += 1
+                if tries == _HEADS:
+                    raise ValueError("it does not begin like a document with roas")
             if not more or len(self._held) > _LONGEST_HEAD:
                 whole = more or not _is_json(self._held)
                 raise ValueError(
@@ -253,7 +258,7 @@ class _Wanted:
         if length is not None and not prefix.length <= length <= prefix.bits:
             raise SourceError(f"roas: maxLength {length} does not fit {prefix}")
         if self._own.overlaps(prefix):
-            expires = roa.expires if roa.expires is not None and roa.expires < _FOR_EVER else None
+            expires = None if roa.expires is None or roa.expires >= _FOR_EVER else max(0.0, roa.expires)
             self._found.add(Vrp(str(prefix), asn, length, expires))
             if len(self._found) > MAX_HELD:
                 raise SourceError(

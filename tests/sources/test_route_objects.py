@@ -68,6 +68,13 @@ def test_rpsl_is_read_in_whatever_pieces_it_comes(size: int):
     )
 
 
+def test_the_name_of_a_registry_can_be_shown_anywhere():
+    found = read_route_objects(
+        [b"route: 198.51.100.0/24\norigin: AS1\nsource: \x1b[31m\n"], SPACE
+    ).route_objects
+    assert [each.registry for each in found] == ["\ufffd[31m"]
+
+
 @pytest.mark.parametrize(
     "document",
     [

@@ -142,6 +142,28 @@ def test_a_list_is_limited_in_size_and_in_what_is_held(monkeypatch: pytest.Monke
     assert "is larger than 100 bytes" in problem(text(*(roa("198.51.100.0/28") for _ in range(9))))
 
 
+def test_an_end_before_all_time_is_the_beginning_of_time():
+    [found] = read_vrps([text(roa("198.51.100.0/24", expires=-1e300))], SPACE).vrps
+    assert found.expires == 0.0, "it can be shown as a date"
+
+
+def test_many_lists_before_the_one_that_counts_are_not_read_again_and_again():
+    assert "does not begin like" in problem(b'{"x":[' + b'{"roas":[]},' * 300_000)
+    assert (
+        read_vrps(
+            [
+                b'{"x":['
+                + b'{"roas":[]},' * 10
+                + b'0],"roas":['
+                + json.dumps(roa("192.0.2.0/24")).encode()
+                + b"]}"
+            ],
+            SPACE,
+        ).total
+        == 1
+    )
+
+
 def test_an_end_in_the_far_future_is_none():
     reading = read_vrps([text(roa("198.51.100.0/28", expires=1e300))], SPACE)
     assert reading.vrps[0].expires is None
