@@ -80,7 +80,7 @@ def _keys_of_its_source(name: str, feed: FeedEntry) -> Iterator[Complaint]:
     if not feed.canary:
         message = (
             "is missing; with a source it is required, because an outage of RIPE's looks like silence: name a prefix "
-            "that is always announced, your own aggregate or a RIS beacon"
+            "that is always announced, your own aggregate or an anchor prefix of RIS"
         )
         yield Complaint((*path, "canary"), message)
 
