@@ -29,6 +29,8 @@ MAX_MESSAGE_BYTES = 1024 * 1024
 MAX_STATE_BYTES = 64 * 1024 * 1024
 """An answer of RIPEstat: some 400 bytes a route, and up to 1,500 peers have a route to a prefix."""
 
+_ROUTES_A_REJECTED_ONE = 100
+"""A state of which more than one route in so many cannot be read is none."""
 _MAX_ASNS = 2_000
 _MAX_REASON_CHARACTERS = 200
 _MAX_ASN = 2**32 - 1
@@ -63,15 +65,13 @@ class State(NamedTuple):
     time: float
     """By RIPE's clock, in seconds since the epoch."""
     routes: tuple[Route, ...]
-    rejected: int
-    """Routes that could not be read."""
 
 
 # RIS Live --------------------------------------------------------------------------------------------
 
 
 class _Announcement(msgspec.Struct):
-    prefixes: list[str] = []
+    prefixes: list[str] | None = None
 
 
 class _Data(msgspec.Struct):
@@ -79,10 +79,10 @@ class _Data(msgspec.Struct):
     peer: str = ""
     peer_asn: str | int = ""
     type: str = ""
-    path: list[Any] = []
-    community: list[Any] = []
-    announcements: list[_Announcement] = []
-    withdrawals: list[str] = []
+    path: list[Any] | None = None
+    community: list[Any] | None = None
+    announcements: list[_Announcement] | None = None
+    withdrawals: list[str] | None = None
 
 
 class _Envelope(msgspec.Struct):
@@ -120,10 +120,12 @@ def _heard(data: _Data) -> Heard:
     asn = _asn(data.peer_asn)
     routes: tuple[Route, ...] = ()
     if data.announcements:
-        attributes = Attributes(as_path=_path(data.path, asn), **_communities(data.community))
-        prefixes = (prefix for each in data.announcements for prefix in each.prefixes)
+        attributes = Attributes(as_path=_path(data.path or [], asn), **_communities(data.community or ()))
+        prefixes = (prefix for each in data.announcements for prefix in each.prefixes or ())
         routes = tuple(Route(parse_nlri(prefix), path_id, attributes) for prefix in prefixes)
-    return Heard(data.timestamp, routes, tuple((parse_nlri(text), path_id) for text in data.withdrawals))
+    return Heard(
+        data.timestamp, routes, tuple((parse_nlri(text), path_id) for text in data.withdrawals or ())
+    )
 
 
 # RIPEstat --------------------------------------------------------------------------------------------
@@ -132,8 +134,8 @@ def _heard(data: _Data) -> Heard:
 class _StateRoute(msgspec.Struct):
     target_prefix: str
     source_id: str
-    path: list[Any] = []
-    community: list[Any] = []
+    path: list[Any] | None = None
+    community: list[Any] | None = None
 
 
 class _StateData(msgspec.Struct):
@@ -152,7 +154,9 @@ _STATE_ROUTES = msgspec.json.Decoder(_StateRoute)
 
 
 def read_state(text: bytes) -> State:
-    """Read an answer of RIPEstat's ``bgp-state``. A route that cannot be read is left out and counted."""
+    """Read an answer of RIPEstat's ``bgp-state``. Few routes that cannot be read are left out; with more, it would prove absences that
+    are none.
+    """
     try:
         answer = _STATES.decode(text)
         if answer.status != "ok":
@@ -164,20 +168,25 @@ def read_state(text: bytes) -> State:
     if answer.data.nr_routes is not None and answer.data.nr_routes > len(found):
         raise Unreadable(f"it has {len(found)} of {answer.data.nr_routes} routes")
     routes: list[Route] = []
+    why = ""
     for raw in found:
         try:
             routes.append(_state_route(_STATE_ROUTES.decode(raw)))
-        except (ValueError, RecursionError, OverflowError):
-            continue
-    return State(time, tuple(routes), len(found) - len(routes))
+        except (ValueError, RecursionError, OverflowError) as error:
+            why = why or _short(str(error))
+    rejected = len(found) - len(routes)
+    if rejected * _ROUTES_A_REJECTED_ONE > len(found):
+        raise Unreadable(f"{rejected} of its {len(found)} routes cannot be read: {why}")
+    return State(time, tuple(routes))
 
 
 def _state_route(found: _StateRoute) -> Route:
     peer = (
         found.source_id.partition("-")[2] or found.source_id
     )  # the collector's number, a hyphen, the peer's address
-    asn = found.path[0] if found.path and isinstance(found.path[0], int) else None
-    attributes = Attributes(as_path=_path(found.path, asn), **_communities(found.community))
+    path = found.path or []
+    asn = path[0] if path and isinstance(path[0], int) else None
+    attributes = Attributes(as_path=_path(path, asn), **_communities(found.community or ()))
     return Route(parse_nlri(found.target_prefix), peer_id(peer), attributes)
 
 

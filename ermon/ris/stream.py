@@ -245,13 +245,13 @@ class RisStream:
         changed = tuple(route for route in older if self._hold(route, at))
         self._state_at = at
         name = self.feed.name
-        if not self._is_known and at >= self._since - CLOCKS_SECONDS:
+        is_later = at >= self._since - CLOCKS_SECONDS
+        if not self._is_known and is_later and not self._is_too_old(wall):
             return self._began(time)
         events: list[Event] = [Update(time, name, changed, gone)] if changed or gone else []
         if not self._is_known:
-            reason = (
-                f"RIPEstat's latest state is {wall - at:.0f} s old, and of before the connection to RIS Live"
-            )
+            before = "" if is_later else ", and of before the connection to RIS Live"
+            reason = f"RIPEstat's latest state is {wall - at:.0f} s old{before}"
             events.append(RoutesUnreadable(time, name, reason))
         return events or self._too_old(time, wall) or [Alive(time, name)]
 
@@ -273,11 +273,14 @@ class RisStream:
         return [MessagesLost(time, self.feed.name, 0, f"no state of the routes from RIPEstat: {reason}")]
 
     def _too_old(self, time: float, wall: float, why: str = "") -> list[Event]:
-        if not self._is_known or wall < self._state_at + OLDEST_STATES * self.interval:
+        if not self._is_known or not self._is_too_old(wall):
             return []
         self._is_known, self._failed = False, True
         age = f"RIPEstat's latest state is {wall - self._state_at:.0f} s old"
         return [MessagesLost(time, self.feed.name, 0, f"{age}{': ' if why else ''}{why}")]
+
+    def _is_too_old(self, wall: float) -> bool:
+        return wall >= self._state_at + OLDEST_STATES * self.interval
 
 
 def shows_life(text: str | bytes) -> bool:

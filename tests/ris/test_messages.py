@@ -95,11 +95,29 @@ def test_host_bits_of_a_prefix_do_not_matter():
     assert str(_heard(announcement(PEER, "198.51.100.9/24")).routes[0].prefix) == "198.51.100.0/24"
 
 
-def test_a_state_has_its_time_in_either_form_and_counts_what_it_cannot_read():
-    bad = state_route(PEER, "198.51.100.0/24", path=["x"])
-    found = read_state(state([state_route(PEER, "198.51.100.0/24"), bad], "2026-03-01T12:00:00"))
-    assert (found.time, len(found.routes), found.rejected) == (1_772_366_400.0, 1, 1)
+def test_what_is_null_is_not_there():
+    text = announcement(PEER, "198.51.100.0/24", community=None, withdrawals=None)
+    assert [str(route.prefix) for route in _heard(text).routes] == ["198.51.100.0/24"]
+    nothing = withdrawal(PEER, "198.51.100.0/24").replace(
+        '"withdrawals"', '"announcements": null, "withdrawals"'
+    )
+    assert len(_heard(nothing).withdrawn) == 1
+    [route] = read_state(state([state_route(PEER, "198.51.100.0/24", community=None)])).routes
+    assert route.attributes.path_text == f"{PEER.asn} 64510 64500"
+
+
+def test_a_state_has_its_time_in_either_form():
+    assert read_state(state([], "2026-03-01T12:00:00")).time == 1_772_366_400.0
     assert read_state(state([], 1_772_366_400)).time == 1_772_366_400.0
+
+
+def test_a_state_of_which_much_cannot_be_read_proves_no_absence():
+    good, bad = (
+        state_route(PEER, "198.51.100.0/24", source_id=f"00-{peer}") for peer in (PEER.address, "rs1")
+    )
+    assert len(read_state(state([good] * 99 + [bad])).routes) == 99
+    with pytest.raises(Unreadable, match="1 of its 99 routes cannot be read: 'rs1' is"):
+        read_state(state([good] * 98 + [bad]))
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,11 @@ def test_a_state_that_grows_old_proves_no_absence_any_more():
 def test_a_state_that_does_not_grow_newer_is_as_bad_as_none():
     stream = _opened(state_route(PEERS[0], OWN))
     assert isinstance(_give_state(stream, [state_route(PEERS[0], OWN)], NOW, NOW + 2700)[-1], MessagesLost)
+    [unreadable] = _give_state(stream, [state_route(PEERS[0], OWN)], NOW, NOW + 2820)
+    assert isinstance(unreadable, RoutesUnreadable), "the same state again is no beginning"
+    assert unreadable.reason == "RIPEstat's latest state is 2820 s old"
+    assert not stream.is_known
+    assert isinstance(_give_state(stream, [state_route(PEERS[0], OWN)], NOW + 2900)[0], SessionUp)
 
 
 def test_a_withdrawal_of_one_peer_of_many_waits_for_the_next_state():
