@@ -104,7 +104,9 @@ def _record(offset: int, seconds: int, kind: int, subtype: int, body: bytes) -> 
 
 
 def write_record(time: float, subtype: int, body: bytes) -> bytes:
-    """Return a record of type BGP4MP_ET; ``time`` in seconds since the epoch."""
+    """Return a record of type BGP4MP_ET; ``time`` in seconds since the epoch, ``ValueError`` if there is no room for it."""
     seconds, microseconds = divmod(round(time * _MILLION), _MILLION)
+    if not 0 <= seconds < 1 << 32:
+        raise ValueError("MRT has times from 1970 to 2106")
     size = _MICROSECONDS.size + len(body)
     return _HEADER.pack(seconds, Kind.BGP4MP_ET, subtype, size) + _MICROSECONDS.pack(microseconds) + body

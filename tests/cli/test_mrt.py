@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -165,6 +168,26 @@ def test_mrt_goes_to_standard_output(capfdbinary) -> None:
     out, err = capfdbinary.readouterr()
     assert len(out) > 5_000
     assert err == b"-: 87 records\n"
+
+
+def test_a_full_disk_behind_standard_output_is_no_bug_of_ermon() -> None:
+    command = (sys.executable, "-m", "ermon", "recording", "export", CONFIG, *RECORDINGS, "--mrt")
+    with Path("/dev/full").open("wb") as full:
+        ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (
+        2,
+        "standard output: cannot be written: No space left on device\n",
+    )
+
+
+def test_times_that_mrt_has_no_room_for_are_counted(tmp_path: Path, capsys) -> None:
+    recording, path = tmp_path / "far.jsonl", tmp_path / "far.mrt"
+    lines = b"".join(map(gzip.decompress, map(Path.read_bytes, RECORDINGS)))
+    recording.write_bytes(lines.replace(b'"time": 1796042302.', b'"time": 99796042302.'))
+    code, _, err = export(capsys, recording, "--mrt", path)
+    assert code == 0
+    assert "lines could not be read" in err
+    assert bgpdump.read(path)
 
 
 @pytest.mark.parametrize(

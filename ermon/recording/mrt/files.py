@@ -146,7 +146,7 @@ def write_mrt(path: Path, records: Iterable[bytes]) -> int:
     if first is None:
         return 0
     if path == STANDARD_INPUT:
-        return _write(sys.stdout.buffer, chain((first,), iterator))
+        return _write_to_standard_output(chain((first,), iterator))
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, OWN_MODE)
     except FileExistsError:
@@ -161,6 +161,17 @@ def write_mrt(path: Path, records: Iterable[bytes]) -> int:
         if isinstance(error, OSError):
             raise UnreadableError(f"{path}: cannot be written: {error.strerror}") from error
         raise
+
+
+def _write_to_standard_output(records: Iterable[bytes]) -> int:
+    try:
+        # A buffer of its own, because Python's is written again at exit when that failed.
+        with os.fdopen(sys.stdout.fileno(), "wb", closefd=False) as file:
+            return _write(file, records)
+    except BrokenPipeError:
+        raise  # the reader has enough
+    except OSError as error:
+        raise UnreadableError(f"standard output: cannot be written: {error.strerror}") from error
 
 
 def _packed(plain: BinaryIO, path: Path) -> AbstractContextManager[BinaryIO]:
