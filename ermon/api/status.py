@@ -306,8 +306,10 @@ class FeedDoc(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """ermon's address; by BMP: empty."""
     by_bmp: bool = False
     """The session is the router's own, with Microsoft or a provider, and the router reports it by BMP."""
+    source: str | None = None
+    """``ris-live``: it is no session, but what RIPE's route collectors receive; ``peer`` and ``local`` are empty."""
     process: str
-    """The ExaBGP process that carries it; by BMP: ``bmp/`` and the router."""
+    """The ExaBGP process that carries it; by BMP: ``bmp/`` and the router; with a source: the feed itself."""
     state: Annotated[str, Meta(extra_json_schema={"enum": ["up", "down", "unknown"]})]
     """Unknown only by BMP: the router does not report whether the session is up."""
     since: Time | None

@@ -415,6 +415,7 @@ def feed_status(monitor: Monitor, name: str) -> FeedDoc:
         peer=feed.peer,
         local=feed.local,
         by_bmp=feed.by_bmp,
+        source=None if feed.ris is None else "ris-live",
         process=feed.process,
         state=own.state if own is not None else "up" if session.up else "down",
         since=_wall(facts, session.changed_at if own is None else own.since),

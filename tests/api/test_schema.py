@@ -229,6 +229,7 @@ def test_keys_that_are_always_written_are_required_and_others_are_not(schema: di
         "segment",
         "waiting_until",
         "by_bmp",
+        "source",
     }
 
 
