@@ -25,6 +25,8 @@ from ermon.core.horizons import Horizons
 from ermon.core.monitor import Monitor
 from ermon.model.events import (
     Accepted,
+    AzureRead,
+    AzureTables,
     ClockStepped,
     ConnectionsRefused,
     Event,
@@ -67,8 +69,9 @@ def lines_of(policy: Config, history: Iterable[Step]) -> tuple[list[Line], float
             process = speaker(policy, event)
             at = event.time + apart.get(process, 0.0)
             # A user accepts what is shown, which is something else while a process is behind. A process is found silent
-            # only when all of its lines are read.
-            if not isinstance(event, Accepted | ProcessSilent):
+            # only when all of its lines are read. What Azure says is judged at the time up to which the feeds are read that may
+            # explain it, and its tables are compared with what is read when they arrive.
+            if not isinstance(event, Accepted | AzureRead | AzureTables | ProcessSilent):
                 lines.append(Line(at, process, structs.replace(event, time=at)))
     return list(told_by_the_living(sorted(lines, key=lambda line: line.time))), now + LONG_AFTER
 
@@ -117,8 +120,13 @@ class Answers(NamedTuple):
 
 
 def answers(monitor: Monitor, transitions: Iterable[Transition]) -> Answers:
-    found = sorted(each._replace(time=each.time - START) for each in told(transitions))
+    # What a subject is told at one instant stays in its order: it may be raised and cleared at once.
+    found = sorted((each._replace(time=each.time - START) for each in told(transitions)), key=_without_state)
     return Answers(found, {alarm.key: alarm.status for alarm in monitor.statuses()})
+
+
+def _without_state(each: Told) -> tuple[object, ...]:
+    return each.time, each.check, each.labels
 
 
 def in_order(policy: Config, lines: Iterable[Line], end: float) -> Answers:
