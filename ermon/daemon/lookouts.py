@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -297,9 +298,9 @@ class _Lookout:
         again = Backoff(self._pace.state_again, self._pace.state)
         loop = asyncio.get_running_loop()
         while True:
-            asked = requests(self.asked, self._stream.heard_of())
             # Connections may come and go quickly, and RIPEstat is asked no more often for that.
             await asyncio.sleep(max(0.0, self._state_due - loop.time()))
+            asked = requests(self.asked, self._stream.heard_of())
             self._state_due = loop.time() + max(self._pace.state_again, self._pace.request * len(asked))
             self._stream.interval = max(self._pace.state, self._pace.request * len(asked))
             wait = await self._ask_state(asked)
@@ -325,7 +326,8 @@ class _Lookout:
         except Unreadable as error:
             return await self._no_state(f"its answer is no state: {error}", 0.0)
         self._intake.clock.look()
-        await self._take_in(self._stream.take_state(states, self._now(), time.time()))
+        named = frozenset(chain.from_iterable(asked))
+        await self._take_in(self._stream.take_state(states, named, self._now(), time.time()))
         self._intake.telemetry.ris_state(self.feed.name, self._stream.state_at)
         return 0.0
 

@@ -14,8 +14,8 @@ RESOURCES_A_REQUEST = 20
 def asked_prefixes(config: Config, feed: Feed) -> tuple[Prefix, ...]:
     """Return the prefixes that RIPE is asked about for a feed: your published space, your pools and the feed's canaries.
 
-    A prefix inside another one is not named, because RIPE's answer for the other one includes it. Nor is private space, which is in no
-    table of the internet.
+    A pool inside your aggregate is among them: that RIPEstat's state of the aggregate has the pool's routes is documented nowhere, and
+    a leak must not be missed. Private space is in no table of the internet.
     """
     private = not_public_space(config.policy.public_space)
     wanted = {
@@ -23,11 +23,11 @@ def asked_prefixes(config: Config, feed: Feed) -> tuple[Prefix, ...]:
         for prefix in (*config.our_space, *config.internet_only, *feed.canary)
         if prefix.family in feed.families and not private.covers(prefix)
     }
-    return tuple(sorted(_outermost(wanted)))
+    return tuple(sorted(wanted))
 
 
-def _outermost(prefixes: Collection[Prefix]) -> Iterator[Prefix]:
-    """Yield the prefixes that are inside no other one."""
+def outermost(prefixes: Collection[Prefix]) -> Iterator[Prefix]:
+    """Yield the prefixes that are inside no other one: RIS Live sends the changes of more specific ones too."""
     for prefix in prefixes:
         others = PrefixSet(other for other in prefixes if other.length < prefix.length)
         if not others.covers(prefix):

@@ -27,6 +27,7 @@ from ermon.model.inventory import Feed, RisLive
 from ermon.model.prefixes import Prefix, PrefixSet
 from ermon.model.routes import Route, RouteKey
 from ermon.ris.messages import Beat, Heard, Refusal, State, Unreadable, read_message
+from ermon.ris.space import outermost
 
 SILENCE_SECONDS = 180.0
 """RIS Live that has passed nothing on for so long has an outage: its collectors see messages all the time."""
@@ -92,6 +93,8 @@ class RisStream:
         self._held: dict[RouteKey, Held] = {}
         self._peers: dict[Prefix, Counter[int]] = {}
         """By prefix: how many of the held routes each peer's ASN has."""
+        self._heard_before: tuple[Prefix, ...] = ()
+        """Prefixes that were heard of on earlier connections, until a state says whether they still have routes."""
         self._since: float | None = None
         """The wall-clock time since which changes come; ``None``: not connected."""
         self._is_known = False
@@ -109,6 +112,7 @@ class RisStream:
     def opened(self, time: float, wall: float) -> list[Event]:
         """Note that RIS Live sends changes from now on."""
         self._since, self._is_known, self._failed = wall, False, False
+        self._heard_before = self.heard_of()
         self._held, self._peers = {}, {}
         name = self.feed.name
         return [SessionUp(time, name), RoutesUnreadable(time, name, _AWAITS_STATE)]
@@ -219,11 +223,16 @@ class RisStream:
 
     def heard_of(self) -> tuple[Prefix, ...]:
         """Return the prefixes that were heard of and are none that was asked about, those with the most peers first."""
-        found = (prefix for prefix in self._peers if prefix not in self.asked)
-        return tuple(sorted(found, key=lambda p: (-len(self._peers[p]), p))[:MAX_NAMED_PREFIXES])
+        found = {*self._peers, *self._heard_before}.difference(self.asked)
+        return tuple(sorted(found, key=lambda p: (-len(self._peers.get(p, ())), p))[:MAX_NAMED_PREFIXES])
 
-    def take_state(self, states: Iterable[State], time: float, wall: float) -> list[Event]:
-        """Take the routes that there were a moment ago; all of ``states`` together are all of them."""
+    def take_state(
+        self, states: Iterable[State], named: Collection[Prefix], time: float, wall: float
+    ) -> list[Event]:
+        """Take the routes that there were a moment ago; all of ``states`` together are all of them to the ``named`` prefixes.
+
+        A prefix that was first heard of after RIPEstat was asked is not among these: nothing is known of its absence.
+        """
         if self._since is None:
             return []
         found, at = {}, float("inf")
@@ -233,7 +242,11 @@ class RisStream:
         if len(found) > MAX_ROUTES:
             return self.state_failed(f"RIPEstat's state has more than {MAX_ROUTES} routes", time, wall)
         at = min(at, wall)
-        gone = tuple(key for key, held in self._held.items() if held.time <= at and key not in found)
+        gone = tuple(
+            key
+            for key, held in self._held.items()
+            if held.time <= at and key not in found and key[0] in named
+        )
         for key in gone:
             self._drop(key)
         # What came later over RIS Live outweighs the state.
@@ -257,7 +270,7 @@ class RisStream:
 
     def _began(self, time: float) -> list[Event]:
         """Send everything, now that everything is known."""
-        self._is_known, self._failed = True, False
+        self._is_known, self._failed, self._heard_before = True, False, ()
         name, routes = self.feed.name, tuple(held.route for held in self._held.values())
         parts = (routes[at : at + ROUTES_AN_EVENT] for at in range(0, len(routes), ROUTES_AN_EVENT))
         updates = (Update(time, name, part) for part in parts)
@@ -291,12 +304,12 @@ def shows_life(text: str | bytes) -> bool:
         return False
 
 
-def subscriptions(asked: Iterable[Prefix], *, beats: bool) -> Iterator[dict[str, object]]:
+def subscriptions(asked: Collection[Prefix], *, beats: bool) -> Iterator[dict[str, object]]:
     """Yield the subscriptions of a feed. ``beats``: also to what shows within seconds that RIS Live passes messages on.
 
     Few prefixes change in three minutes. Changes of the peers' sessions come more often, and the KEEPALIVEs of one collector always.
     """
-    for prefix in asked:
+    for prefix in outermost(asked):
         about = {"prefix": str(prefix), "moreSpecific": True, "lessSpecific": True, "type": "UPDATE"}
         yield {"type": "ris_subscribe", "data": about}
     yield {"type": "ris_subscribe", "data": {"type": "RIS_PEER_STATE"}}

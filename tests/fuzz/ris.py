@@ -72,7 +72,7 @@ def _events(random: Random, stream: RisStream, now: float) -> list[Event]:
             stream.begin_again()
             return []
         case 4 | 5:
-            return stream.take_state(_states(random, now), now, now)
+            return stream.take_state(_states(random, now), stream.asked, now, now)
         case _:
             taken = stream.take(_message(random, now), now, now)
             assert taken.rejected.isprintable()

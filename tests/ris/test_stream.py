@@ -48,7 +48,8 @@ def _give_state(
     stream: RisStream, routes: Iterable[dict[str, object]], at: float, now: float | None = None
 ) -> list[Event]:
     now = at if now is None else now
-    return stream.take_state([read_state(state(routes, at))], now, now)
+    named = {*stream.asked, *stream.heard_of()}
+    return stream.take_state([read_state(state(routes, at))], named, now, now)
 
 
 def _say(stream: RisStream, text: str, now: float = NOW) -> list[Event]:
@@ -193,7 +194,7 @@ def test_an_end_in_which_messages_were_lost_is_said():
     assert [type(event) for event in stream.closed(NOW, "too slow", lost=True)] == [MessagesLost, SessionDown]
     assert [type(event) for event in stream.closed(NOW, "refused", lost=True)] == [SessionDown]
     assert _say(stream, announcement(PEERS[0], POOL)) == []
-    assert stream.take_state([], NOW, NOW) == []
+    assert stream.take_state([], (), NOW, NOW) == []
 
 
 def test_a_flood_is_bounded():
@@ -212,9 +213,29 @@ def test_what_was_heard_of_is_asked_for_by_name():
     assert [len(each) for each in requests(asked, many)] == [20, 20, 7]
 
 
+def test_what_was_heard_of_is_asked_for_by_name_after_the_connection_was_lost_too():
+    stream = _opened()
+    _say(stream, announcement(PEERS[0], POOL, at=NOW))
+    stream.closed(NOW, "lost", lost=False)
+    stream.opened(NOW, NOW)
+    stream.opened(NOW, NOW)
+    assert [str(prefix) for prefix in stream.heard_of()] == [POOL]
+    _give_state(stream, [], NOW + 1)
+    assert stream.heard_of() == ()
+
+
+def test_a_state_says_nothing_of_a_prefix_that_ripestat_was_not_asked_about():
+    stream = _opened()
+    for peer in PEERS[:2]:
+        _say(stream, announcement(peer, POOL, at=NOW + 1))
+    asked = read_state(state([], NOW + 2))
+    assert _changes(stream.take_state([asked], stream.asked, NOW + 2, NOW + 2)) == ([], [])
+    assert _changes(_give_state(stream, [], NOW + 900)) == ([], [POOL, POOL])
+
+
 @pytest.mark.parametrize("beats", [True, False])
-def test_subscriptions_name_each_prefix_and_ask_for_signs_of_life(beats: bool):
-    found = list(subscriptions(map(parse_prefix, SPACE), beats=beats))
+def test_subscriptions_name_each_outermost_prefix_and_ask_for_signs_of_life(beats: bool):
+    found = list(subscriptions([*map(parse_prefix, SPACE), parse_prefix(POOL)], beats=beats))
     assert found[0] == {
         "type": "ris_subscribe",
         "data": {"prefix": "198.51.100.0/24", "moreSpecific": True, "lessSpecific": True, "type": "UPDATE"},
@@ -223,7 +244,7 @@ def test_subscriptions_name_each_prefix_and_ask_for_signs_of_life(beats: bool):
     assert len(found) == (4 if beats else 3)
 
 
-def test_ripe_learns_the_outermost_public_prefixes_and_no_more():
+def test_ripe_learns_the_public_prefixes_and_no_more():
     change = """
 customer: {own_prefixes: [198.51.100.0/24, "2001:db8:100::/40", 10.0.0.0/8]}
 feeds: {ris: {view: internet, source: ris-live, canary: [192.0.2.0/24]}}
@@ -232,5 +253,8 @@ feeds: {ris: {view: internet, source: ris-live, canary: [192.0.2.0/24]}}
     assert [str(p) for p in asked_prefixes(config, config.feeds["ris"])] == [
         "192.0.2.0/24",
         "198.51.100.0/24",
+        "198.51.100.0/28",
+        "198.51.100.16/28",
+        "198.51.100.128/27",
     ]
     assert config.feeds["ris"].families == ("ipv4",), "those of its canaries"
