@@ -256,14 +256,16 @@ class AzureRecord:
         return [last.theirs[prefix] for prefix in prefixes if prefix in last.theirs]
 
     def _read_at(self, link: LinkKey) -> float | None:
-        tables = ("routes", "neighbors", "arp", "traffic")
-        events = self.events.get(link, [])
-        return max((e.asked for e in events if any(getattr(e, t) is not None for t in tables)), default=None)
+        """Return when the last route table was asked for; no other table replaces it."""
+        return max((e.asked for e in self.events.get(link, []) if e.routes is not None), default=None)
 
     def _overdue_at(self, link: LinkKey) -> float | None:
-        read_at, events = self._read_at(link), self.events.get(link)
-        began = read_at if read_at is not None else events[0].time if events else None
-        return None if began is None else began + max(3600.0, 3 * self.refreshes()[link])
+        """The wait begins with the first attempt, however old the table is that it brings."""
+        events = self.events.get(link)
+        if not events:
+            return None
+        began = max(events[0].time, self._read_at(link) or events[0].time)
+        return began + max(3600.0, 3 * self.refreshes()[link])
 
     def overdue(self, link: LinkKey) -> bool | None:
         at = self._overdue_at(link)

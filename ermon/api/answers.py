@@ -508,7 +508,7 @@ class AzureLinkDoc(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of Microsoft's edge router at the far end of a link."""
 
     read_at: float | None
-    """When Azure was asked for what was read last: seconds since the epoch; ``null``: nothing was read."""
+    """When Azure was asked for the route table that was read last: seconds since the epoch; ``null``: none was read."""
     problem: str
     """Why the last attempt failed; empty if it did not."""
     said: Mapping[Family, str]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from ermon.aio.threads import in_thread
 from ermon.azure.client import ArmClient
 from ermon.azure.requests import ArmError
 from ermon.azure.table_files import TablesRead
@@ -48,7 +50,8 @@ async def ask_device(
         try:
             async with client.turn(azure.resource_id):
                 path = f"{peering}/{what}"
-                put(await (client.get(path) if what == "stats" else client.run(path)))
+                table = await (client.get(path) if what == "stats" else client.run(path))
+            await in_thread(partial(put, table))
         except ArmError as error:
             found.problems.append(str(error))
             found.wait = max(found.wait, error.wait)

@@ -80,6 +80,7 @@ def read_files(folder: Path, device: str, seen: Seen, now: float) -> TablesRead:
             if name == f"routes-{device}.json":
                 found.problems.append(f"{name}: there is no such file in {folder}")
         except OSError as error:
+            seen.pop(name, None)  # once it can be read again, that is reported
             found.problems.append(f"{name} cannot be read: {error.strerror or error}")
         except TableError as error:
             found.problems.append(f"{name} {error}")

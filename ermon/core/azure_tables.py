@@ -78,7 +78,7 @@ class LinkReadings:
     since: float | None = None
     """When the first attempt was made; ``None`` before it, as in recordings of another configuration."""
     read_at: float | None = None
-    """When Microsoft was asked for what was read last."""
+    """When Microsoft was asked for the route table that was read last: other tables do not stand in for it."""
     problem: str = ""
     """Why the last attempt failed; empty if it did not."""
     readings: tuple[Reading, ...] = ()
@@ -99,9 +99,10 @@ class LinkReadings:
 
     @property
     def overdue_at(self) -> float | None:
-        last = self.since if self.read_at is None else self.read_at
-        if last is None:
+        if self.since is None:
             return None
+        # A table from before the first attempt is old if ermon was not running: that is no reason to report it at once.
+        last = self.since if self.read_at is None else max(self.since, self.read_at)
         return round(last + max(OVERDUE_SECONDS, REFRESHES_VALID * self.refresh), 6)
 
     def copy(self) -> LinkReadings:
@@ -116,7 +117,7 @@ class LinkReadings:
         if event.arp is not None:
             self.arp, self.arp_asked = event.arp, event.asked
         self.traffic = event.traffic or self.traffic
-        if any(table is not None for table in (event.routes, event.neighbors, event.arp, event.traffic)):
+        if event.routes is not None:
             self.read_at = event.asked if self.read_at is None else max(self.read_at, event.asked)
 
     def take_reading(self, reading: Reading) -> None:

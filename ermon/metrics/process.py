@@ -105,7 +105,7 @@ class Telemetry:
         )
         self._tables_ages = self._gauge(
             "ermon_azure_tables_age_seconds",
-            "Age of what was read last of the tables of Microsoft's edge router on a link; NaN if nothing was read.",
+            "Age of the last route table of Microsoft's edge router on a link; NaN if nothing was read.",
             "circuit",
             "link",
         )

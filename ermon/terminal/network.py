@@ -173,7 +173,10 @@ def _azure(azure: AzureDoc, now: datetime) -> Text:
         line = text(f"Azure: {azure.problem or 'not read yet'}", "unknown" if azure.problem else "dim")
     else:
         age = duration(now - instant(azure.read_at))
-        line = text(f"Azure, {age} ago: {azure.says}", "dim" if azure.current else "unknown")
+        if azure.current:
+            line = text(f"Azure, {age} ago: {azure.says}", "dim")
+        else:
+            line = text(f"Azure: unknown; {age} ago, which is too old to count: {azure.says}", "unknown")
         if azure.problem:
             line.append_text(text(f"; since then: {azure.problem}", "unknown"))
     return line

@@ -89,3 +89,14 @@ def test_pipes_and_folders_are_reported_at_once(folder: Path) -> None:
     found = read_files(folder, "primary", {}, NOW)
     assert len(found.problems) == 2
     assert found.neighbors is not None
+
+
+def test_a_file_that_can_be_read_again_is_read_again(folder: Path) -> None:
+    seen: Seen = {}
+    read_files(folder, "primary", seen, NOW)
+    (folder / "routes-primary.json").rename(folder / "away")
+    (folder / "routes-primary.json").mkdir()
+    assert read_files(folder, "primary", seen, NOW).problems != []
+    (folder / "routes-primary.json").rmdir()
+    (folder / "away").rename(folder / "routes-primary.json")
+    assert read_files(folder, "primary", seen, NOW).routes is not None

@@ -12,6 +12,7 @@ import pytest
 from aiohttp.test_utils import unused_port
 from rich.console import Console
 
+from ermon.model.azure import AzureReading
 from ermon.model.events import SessionDown
 from ermon.model.ownership import RouteObject, Vrp
 from ermon.model.settings import MaintenanceWindow
@@ -506,3 +507,15 @@ async def test_what_registries_say_of_a_pool_is_shown_below_its_prefixes(space: 
     pools = (await look(net, "status")).section("NAT pools")
     assert f"ROA {space.own} AS64500" in pools
     assert f"route {space.own} AS64999" in pools
+
+
+async def test_what_azure_said_too_long_ago_is_unknown():
+    resource = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/expressRouteCircuits/er"
+    net = company(
+        f"circuits: {{chicago: {{azure: {{resource_id: {resource}, from: azure.json}}}}}}"
+    ).converge()
+    net.azure_says("chicago", AzureReading(circuit_state="Enabled")).wait(900)
+    arguments = ("status", "--all")
+    assert "Azure, 15 min ago: circuit Enabled" in (await look(net, *arguments)).out
+    net.wait(1800)
+    assert "Azure: unknown; 45 min ago, which is too old to count" in (await look(net, *arguments)).out
