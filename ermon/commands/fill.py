@@ -68,6 +68,7 @@ def commands_of(steps: Iterable[Step]) -> Iterator[str]:
 class _Filler:
     def __init__(self, config: Config, finding: Finding) -> None:
         self._config = config
+        self._azure = _azure(config, finding)
         self._scene = Scene(config, finding)
         self._values = _values(config, finding, self._scene)
 
@@ -109,6 +110,7 @@ class _Filler:
         values = self._values | self._of_family(self._scene.families[0])
         if not text.startswith("ermon "):
             values.pop("CIRCUIT", None)  # Azure has its own names for circuits
+            values |= self._azure
         values |= {word: values[word].split()[0] for word in PREFIXES & set(values)}
         words = set(CAPITALS.findall(text))
         neighbor = next((word for word in _OF_PLACES if word in words), None)
@@ -183,6 +185,15 @@ def _values(config: Config, finding: Finding, scene: Scene) -> dict[str, str]:
         if finding.labels.get(label, ""):
             values[word] = shlex.quote(finding.labels[label])
     return values | _community(config, finding, scene) | _asn(config, finding)
+
+
+def _azure(config: Config, finding: Finding) -> dict[str, str]:
+    """Return Azure's names of the finding's circuit, if the configuration has its identifier there."""
+    circuit = config.circuits.get(finding.labels.get("circuit", ""))
+    if circuit is None or circuit.azure is None:
+        return {}
+    names = {"GROUP": circuit.azure.resource_group, "CIRCUIT": circuit.azure.name}
+    return {word: shlex.quote(name) for word, name in names.items()}
 
 
 def _community(config: Config, finding: Finding, scene: Scene) -> dict[str, str]:

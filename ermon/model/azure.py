@@ -48,6 +48,15 @@ class AzureCircuit:
         """The identifier in a form to compare: Azure's identifiers do not depend on case."""
         return self.resource_id.lower()
 
+    @property
+    def resource_group(self) -> str:
+        return self.resource_id.split("/")[4]
+
+    @property
+    def name(self) -> str:
+        """The circuit's name in Azure."""
+        return self.resource_id.rpartition("/")[2]
+
 
 @dataclass(frozen=True, slots=True)
 class AzureAccess:

@@ -26,7 +26,6 @@ NOBODY_KNOWS = {"TO-MSEE", "TO-ISP", "FROM-MSEE", "PEER-GROUP", "PEER", "GROUP",
 LEFT = {
     ("circuit-down", "ADDRESS"): "what users cannot reach, where the circuit declares no prefixes",
     ("circuit-down", "CIRCUIT"): "Azure's name of the circuit",
-    ("azure-not-accepted", "CIRCUIT"): "Azure's name of the circuit",
     ("view-missing", "NAME"): "a router that no feed names, and no link",
 }
 """Further words that may be left for a check, because neither the finding nor the configuration has them."""
