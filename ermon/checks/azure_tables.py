@@ -181,7 +181,7 @@ def _tables_stale(link: LinkKey, facts: Facts) -> Verdict:
 def _stale(overdue: bool | None, problem: Callable[[], str]) -> Verdict:
     if overdue is None:
         return UNKNOWN
-    return violated(Evidence(details={"problem": problem()})) if overdue else OK
+    return violated(Evidence(details=lambda: {"problem": problem()})) if overdue else OK
 
 
 AZURE_STALE = Check(

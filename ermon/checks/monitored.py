@@ -72,7 +72,7 @@ BMP_DOWN = Check(
     subjects=bmp_down,
     labels=("process",),
     optional_labels=("region",),
-    summary="No BMP connection {process}: ermon cannot see the sessions of that router",
+    summary="No BMP connection {process}[ in region {region}]: ermon cannot see the sessions of that router",
     needs=needs.nothing_else,
     suppresses=(
         *("feed-lost-messages", "feed-overflow", "feed-empty", "uplink-down"),

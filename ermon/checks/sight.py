@@ -379,7 +379,7 @@ STORAGE_FAILED = Check(
     clear_after=0,
     subjects=storage_failed,
     optional_labels=("region",),
-    summary="ermon cannot write its state",
+    summary="ermon[ of region {region}] cannot write its state",
     needs=needs.nothing_else,
     acceptance=NotTested("the watching goes on"),
 )
@@ -426,7 +426,7 @@ EXABGP_DOWN = Check(
     subjects=exabgp_down,
     labels=("process",),
     optional_labels=("region",),
-    summary="ExaBGP process {process} is not running or does not answer",
+    summary="ExaBGP process {process}[ of region {region}] is not running or does not answer",
     needs=needs.nothing_else,
     suppresses=("feed-down", "circuit-unseen", "sight-lost"),
     acceptance=Tested(AcceptanceStep.SIGHT, place=1),

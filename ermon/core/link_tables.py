@@ -130,10 +130,13 @@ class LinkTables:
                 if of[0] in self.by_bmp:
                     self._seen.setdefault(of, set()).update(changes.came, changes.went)
         if self._seen:
-            seen, self._seen = self._seen, {}
-            for (link, family), prefixes in seen.items():
-                for comparison in self.sights.values():
-                    comparison.prefixes_changed(link, family, prefixes)
+            self._compare_seen()
+
+    def _compare_seen(self) -> None:
+        seen, self._seen = self._seen, {}
+        for (link, family), prefixes in seen.items():
+            for comparison in self.sights.values():
+                comparison.prefixes_changed(link, family, prefixes)
 
     def _follow(self, state: FeedState, of: LinkFamily, changes: _Changes) -> None:
         facts, pending, (link, family) = self._facts, self._facts.pending, of

@@ -58,6 +58,8 @@ class AboutSection(Section):
     """Label: microsoft or private."""
     view: Names | None = None
     """Label: the view that no feed provides."""
+    region: Names | None = None
+    """Label: the region of an ermon, of several."""
     process: Names | None = None
     """Label: the ExaBGP process, or the BMP connection (bmp/ROUTER)."""
     source: Names | None = None

@@ -766,6 +766,8 @@ def test_a_missing_view_names_the_checks_that_are_unknown_without_it(
     assert not not_named & unknown
     subjects = {case.subject.check for case in net.monitor.statuses()}
     not_asked_here = {
+        "azure-disagrees",
+        "azure-not-accepted",
         "advertised-count-low",
         "advertised-undeclared",
         "geo-asymmetry",

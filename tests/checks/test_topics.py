@@ -70,6 +70,7 @@ NEEDS: Mapping[str, Callable[..., set[Topic]]] = {
     "named_since": lambda circuit, _: {topics.azure_topic(circuit)},
     "storage_problem": lambda: {STORAGE},
     "matching": lambda feed, route_set: {topics.routes_topic(feed, route_set)},
+    "peers_having": lambda feed, _: {topics.feed_topic(feed)},
     "feeds_showing": lambda route_set: {topics.routes_topic("", route_set)},
     "seen": lambda family: {topics.seen_topic(family)},
     "link_state": lambda link, family: {topics.link_topic(link, family)},

@@ -349,11 +349,11 @@ BUGS |= {
         nothing,
     ),
     "two ways of seeing a link that are compared when feeds change only": (
-        *("reported by BMP", "ermon.core.route_index.RouteIndex", "_compare_sight"),
+        *("reported by BMP", "ermon.core.link_tables.LinkTables", "_compare_seen"),
         nothing,
     ),
     "two ways of seeing a link that are compared when routes change only": (
-        *("reported by BMP", "ermon.core.route_index.RouteIndex", "compare_sights"),
+        *("reported by BMP", "ermon.core.link_tables.LinkTables", "compare_sights"),
         nothing,
     ),
     "what a router reported before its connection ended": (

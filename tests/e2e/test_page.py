@@ -418,7 +418,7 @@ def test_many_circuits_and_findings_stay_readable(browser: Browser):
     with bench.serving(net) as url, visiting(browser, url) as visit:
         expect(visit("#raised article")).to_have_count(20)
         expect(visit("#raised .guide a").first).to_be_visible()  # it moves the button
-        visit.page.get_by_role("button", name=f"Show all {raised} findings").click()
+        visit.page.get_by_role("button", name=f"Show all {raised} findings").press("Enter")
         expect(visit("#raised article")).to_have_count(raised)
         expect(visit("#network .drawing.dense")).to_have_count(CIRCUITS + 2)
         expect(visit("#network").get_by_role("group", name="Routers without a circuit")).to_contain_text(
@@ -430,6 +430,6 @@ def test_many_circuits_and_findings_stay_readable(browser: Browser):
 
         expect(visit("#history")).to_have_attribute("data-complete", "true")
         assert visit.asked_for("/api/v1/circuits/") == [], "what is closed is not asked for"
-        visit("#circuits summary").last.click()
+        visit("#circuits summary").last.press("Enter")
         expect(visit(".difference", has_text="the same prefixes")).to_have_count(1)
         assert len(visit.asked_for("/api/v1/circuits/")) == 1

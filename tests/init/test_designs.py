@@ -233,6 +233,7 @@ def test_a_design_has_its_questions(tmp_path):
             ("VRF of the links of MyCircuit-private on your routers", ""),
             ("VRF of the links of MyCircuit on your routers", "BLUE"),
             ("Do you want ermon to watch an internet uplink", "no"),
+            ("File with VRPs", ""),
             ("First address of this machine", "10.0.0.20"),
             ("Address from which firewall-1 connects, in VRF PRIVATE", "10.0.0.1"),
             ("Address from which firewall-1 connects, in VRF BLUE", "10.0.0.2"),
