@@ -6,9 +6,7 @@ The last good reading stays until it is too old; an attempt that fails is report
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import random
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +17,7 @@ from typing import Any
 import structlog
 
 from ermon.aio.files import open_file
+from ermon.aio.rounds import AT_ONCE, Place, Rounds, delayed
 from ermon.aio.threads import in_thread
 from ermon.azure.circuit import MAX_BYTES, NoSuchCircuitError, find_circuit, read_circuits, reading_of
 from ermon.azure.client import ArmClient
@@ -32,10 +31,6 @@ from ermon.sources.published import SourceError
 
 LOOK_SECONDS = 60.0
 """How often a file is looked at, to see whether it was written again."""
-JITTER = 0.1
-"""Requests to Azure are delayed at random by up to this share, so that many ermons do not ask at once."""
-
-_NEVER = float("-inf")
 
 
 class FailedError(Exception):
@@ -62,7 +57,7 @@ Failed = Callable[[str, AzureFailure, str], None]
 
 
 @dataclass(slots=True, eq=False)
-class _Place:
+class _Place(Place):
     """A file, or one circuit of Azure Resource Manager, with the circuits of the configuration that are read there."""
 
     location: str
@@ -73,10 +68,6 @@ class _Place:
     """The circuits whose readings of an earlier run have been looked up."""
     seen: tuple[float, int, int] | None = None
     """The time, the size and the number of the file as it was last read."""
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-    due: float = _NEVER
-    """When the next attempt is due, by the event loop's clock."""
-    not_before: float = _NEVER
 
 
 class AzureKeeper:
@@ -98,9 +89,7 @@ class AzureKeeper:
         self._failed = failed
         self._clock = clock
         self._client: ArmClient | None = None
-        self._places: dict[str, _Place] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._group: asyncio.TaskGroup | None = None
+        self._rounds: Rounds[str, _Place] = Rounds(self._refresh, self._restore)
         self._kept: dict[str, Remembered] = {}
         self._log = structlog.get_logger()
 
@@ -112,13 +101,10 @@ class AzureKeeper:
             if circuit.azure is not None:
                 where = f"arm:{circuit.azure.key}" if circuit.azure.by_arm else circuit.azure.location
                 wanted.setdefault(where, {})[circuit.name] = circuit
-        for gone in self._places.keys() - wanted.keys():
-            del self._places[gone]
-            if (task := self._tasks.pop(gone, None)) is not None:
-                task.cancel()
+        self._rounds.leave_out_all_but(wanted)
         for name, own in wanted.items():
             by_arm = any(circuit.azure is not None and circuit.azure.by_arm for circuit in own.values())
-            place = self._places.setdefault(name, _Place("" if by_arm else name))
+            place = self._rounds.places.setdefault(name, _Place("" if by_arm else name))
             new = place.circuits != own
             # A circuit whose resource_id has been corrected has nothing in common with the one that was read before.
             place.restored = {
@@ -133,38 +119,12 @@ class AzureKeeper:
             if new:
                 place.seen = None
             if new or place.location:
-                place.due = _NEVER
-            place.changed.set()
-            self._start(name)
+                place.due = AT_ONCE
+            self._rounds.go_to(name)
 
     async def run(self) -> None:
         """Keep reading until cancelled."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                self._group = group
-                for name in self._places:
-                    self._start(name)
-                await asyncio.get_running_loop().create_future()
-        finally:
-            self._group = None
-            self._tasks.clear()
-
-    def _start(self, name: str) -> None:
-        if self._group is not None and name not in self._tasks:
-            self._tasks[name] = self._group.create_task(self._keep(self._places[name]))
-
-    async def _keep(self, place: _Place) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            place.changed.clear()
-            await self._restore(place)
-            wait = max(place.due, place.not_before) - loop.time()
-            if wait <= 0:
-                await self._refresh(place)
-                continue
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    await place.changed.wait()
+        await self._rounds.run()
 
     async def _refresh(self, place: _Place) -> None:
         loop = asyncio.get_running_loop()
@@ -172,7 +132,7 @@ class AzureKeeper:
         if place.location:
             place.due = loop.time() + min(LOOK_SECONDS, place.refresh)
         else:
-            place.due = loop.time() + place.refresh * (1 + JITTER * random.random())  # noqa: S311  # nothing secret about it
+            place.due = loop.time() + delayed(place.refresh)
         try:
             found = await (self._from_file(place) if place.location else self._from_arm(place))
         except FailedError as error:

@@ -8,14 +8,13 @@ at, and read when they were written again. An attempt that fails is reported, an
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import random
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from ermon.aio.rounds import AT_ONCE, Place, Rounds, delayed
 from ermon.aio.threads import in_thread
 from ermon.azure.table_files import Seen, TablesRead, read_files
 from ermon.model.azure_tables import device_of
@@ -25,10 +24,6 @@ LOOK_SECONDS = 60.0
 """How often files are looked at, to see whether they were written again."""
 OUT_OF_TURN_SECONDS = 300.0
 """The least time between two readings of a circuit that Azure itself is asked for."""
-JITTER = 0.1
-"""Requests to Azure are delayed at random by up to this share, so that many ermons do not ask at once."""
-
-_NEVER = float("-inf")
 
 AskDevice = Callable[[Circuit, str], Awaitable[TablesRead]]
 """Asks Azure for the tables of one edge router of a circuit."""
@@ -37,17 +32,14 @@ Taken = Callable[[LinkKey, TablesRead], None]
 
 
 @dataclass(slots=True, eq=False)
-class _Place:
+class _Place(Place):
     """The tables of one circuit. Times are those of the event loop's clock."""
 
     circuit: Circuit
     seen: dict[str, Seen] = field(default_factory=dict)
     """By edge router: the files that were read."""
-    due: float = _NEVER
-    began: float = _NEVER
-    not_before: float = _NEVER
+    began: float = AT_ONCE
     reading: bool = False
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def links(self) -> Iterable[tuple[LinkKey, str]]:
@@ -71,43 +63,29 @@ class TableKeeper:
         self._ask = ask
         self._taken = taken
         self._clock = clock
-        self._places: dict[str, _Place] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._group: asyncio.TaskGroup | None = None
+        self._rounds: Rounds[str, _Place] = Rounds(self._refresh)
 
     def reconfigure(self, circuits: Iterable[Circuit]) -> None:
         """Change to these circuits. Files are read again; Azure is not asked before its time."""
         wanted = {c.name: c for c in circuits if c.azure is not None and c.azure.reads_tables}
-        for gone in self._places.keys() - wanted.keys():
-            del self._places[gone]
-            if (task := self._tasks.pop(gone, None)) is not None:
-                task.cancel()
+        self._rounds.leave_out_all_but(wanted)
         for name, circuit in wanted.items():
-            place = self._places.setdefault(name, _Place(circuit))
+            place = self._rounds.places.setdefault(name, _Place(circuit))
             if place.circuit.azure != circuit.azure or place.circuit.links.keys() != circuit.links.keys():
-                place.seen, place.due = {}, _NEVER
+                place.seen, place.due = {}, AT_ONCE
             place.circuit = circuit
-            place.changed.set()
-            self._start(name)
+            self._rounds.go_to(name)
 
     async def run(self) -> None:
         """Keep reading until cancelled."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                self._group = group
-                for name in self._places:
-                    self._start(name)
-                await asyncio.get_running_loop().create_future()  # the circuits may change
-        finally:
-            self._group = None
-            self._tasks.clear()
+        await self._rounds.run()
 
     def out_of_turn(self, circuit: str) -> float | None:
         """Read the tables of a circuit as soon as that is allowed, if it has any; return in how many seconds that is.
 
         0 also if they are being read, or if their files are; ``None`` if the circuit has no tables.
         """
-        place = self._places.get(circuit)
+        place = self._rounds.places.get(circuit)
         if place is None:
             return None
         if place.reading:
@@ -120,26 +98,10 @@ class TableKeeper:
 
     def reading(self, circuit: str) -> bool:
         """Return whether the tables of a circuit are being read, or are about to be."""
-        place = self._places.get(circuit)
+        place = self._rounds.places.get(circuit)
         return place is not None and (
             place.reading or max(place.due, place.not_before) <= asyncio.get_running_loop().time()
         )
-
-    def _start(self, name: str) -> None:
-        if self._group is not None and name not in self._tasks:
-            self._tasks[name] = self._group.create_task(self._keep(self._places[name]))
-
-    async def _keep(self, place: _Place) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            place.changed.clear()
-            wait = max(place.due, place.not_before) - loop.time()
-            if wait <= 0:
-                await self._refresh(place)
-                continue
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    await place.changed.wait()
 
     async def _refresh(self, place: _Place) -> None:
         loop = asyncio.get_running_loop()
@@ -158,7 +120,7 @@ class TableKeeper:
         if place.folder is not None:
             place.due = loop.time() + min(LOOK_SECONDS, refresh)
         else:
-            place.due = place.began + refresh * (1 + JITTER * random.random())  # noqa: S311  # nothing secret about it
+            place.due = place.began + delayed(refresh)
 
     async def _read(self, place: _Place, device: str) -> TablesRead:
         if place.folder is None:

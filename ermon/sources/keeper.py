@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import hashlib
 import math
-import random
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from functools import partial
 import structlog
 
 from ermon.aio.backoff import Backoff
+from ermon.aio.rounds import AT_ONCE, Place, Rounds, delayed
 from ermon.aio.threads import in_thread
 from ermon.model.inventory import ExpectedPrefix, Source
 from ermon.model.source_key import SourceKey, is_url
@@ -28,11 +28,6 @@ from ermon.sources.store import ListFiles, Records, SourceRecord, SourceTrouble
 
 FAILURES_TOLERATED = 2
 """The number of consecutive refreshes that may fail without a finding: lists change weekly at most."""
-
-JITTER = 0.1
-"""Refreshes are delayed at random by up to this share, never earlier: otherwise all ermons of a company would ask at the
-same moment.
-"""
 
 FIRST_RETRY_SECONDS = 60.0
 """A source without any list is retried soon, then less and less often, at the latest after ``refresh``: its checks are
@@ -110,11 +105,11 @@ class _Held:
 
 
 @dataclass(slots=True, eq=False)
-class _Place:
+class _Place(Place):
     """The location of a list. Sources with different parts of one list share its fetches.
 
     Times are those of the event loop's clock, which is monotonic. ``asked`` is the time of the last request, ``due`` the
-    time of the next one, and ``blocked_until`` the earliest time for it, even if a reload shortens ``refresh``: after
+    time of the next one, and ``not_before`` the earliest time for it, even if a reload shortens ``refresh``: after
     429, a change of the configuration must not cause an earlier request.
     """
 
@@ -129,9 +124,6 @@ class _Place:
     """Whether the request is early because ermon has just started: a failure then does not count."""
     retry: Backoff = field(default_factory=lambda: Backoff(FIRST_RETRY_SECONDS, math.inf))
     asked: float = _NEVER
-    due: float = _NEVER
-    blocked_until: float = _NEVER
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def succeeded(self) -> None:
         """Reset the failures after an answer."""
@@ -173,9 +165,7 @@ class SourceKeeper:
         self._rejected = rejected
         self._taken = taken
         self._clock = clock
-        self._places: dict[tuple[str, str], _Place] = {}
-        self._watches: dict[tuple[str, str], asyncio.Task[None]] = {}
-        self._group: asyncio.TaskGroup | None = None
+        self._rounds: Rounds[tuple[str, str], _Place] = Rounds(self._refresh, self._restore)
         self._storage_failed = False
         self._log = structlog.get_logger()
 
@@ -194,7 +184,7 @@ class SourceKeeper:
         }
 
     def _all(self) -> Iterable[_Held]:
-        return (held for place in self._places.values() for held in place.held.values())
+        return (held for place in self._rounds.places.values() for held in place.held.values())
 
     def problem(self, source: SourceKey) -> str | None:
         """Return why the list of a source cannot be used or fetched: the reason of the last call of ``rejected``."""
@@ -209,10 +199,7 @@ class SourceKeeper:
             key = SourceKey.of(source)
             refreshes = wanted.setdefault((key.kind, key.location), {})
             refreshes[key] = min(source.refresh, refreshes.get(key, source.refresh))
-        for gone in self._places.keys() - wanted.keys():
-            del self._places[gone]
-            if (watch := self._watches.pop(gone, None)) is not None:
-                watch.cancel()
+        self._rounds.leave_out_all_but(wanted)
         for where, refreshes in wanted.items():
             self._set_place(where, refreshes)
 
@@ -221,43 +208,17 @@ class SourceKeeper:
         refresh = min(refreshes.values())
         if kind == m365.KIND and is_url(location):
             refresh = max(refresh, HOUR)  # Microsoft asks clients not to poll the version more often
-        place = self._places.setdefault(where, _Place(kind, location, refresh))
+        place = self._rounds.places.setdefault(where, _Place(kind, location, refresh))
         place.refresh = refresh
-        place.due = min(place.due, place.asked + refresh) if is_url(location) else _NEVER
+        place.due = min(place.due, place.asked + refresh) if is_url(location) else AT_ONCE
         place.held = {key: place.held.get(key) or _Held(key) for key in refreshes}
-        place.changed.set()
-        self._watch(where)
-
-    def _watch(self, where: tuple[str, str]) -> None:
-        if self._group is not None and where not in self._watches:
-            self._watches[where] = self._group.create_task(self._keep(self._places[where]))
+        self._rounds.go_to(where)
 
     # Refreshing --------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Refresh the lists until cancelled; a fetch in progress is then aborted at once."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                self._group = group
-                for where in self._places:
-                    self._watch(where)
-                await asyncio.get_running_loop().create_future()  # the sources may change
-        finally:
-            self._group = None
-            self._watches.clear()
-
-    async def _keep(self, place: _Place) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            place.changed.clear()
-            await self._restore(place)
-            wait = max(place.due, place.blocked_until) - loop.time()
-            if wait <= 0:
-                await self._refresh(place)
-                continue
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait):  # wait_for may swallow a cancellation (Python 3.11)
-                    await place.changed.wait()
+        await self._rounds.run()
 
     async def _refresh(self, place: _Place) -> None:
         sources = tuple(place.held.values())
@@ -291,9 +252,9 @@ class SourceKeeper:
         if failure is not None and any(held.published is None for held in place.held.values()):
             wait = min(wait, place.retry.wait())
         now = asyncio.get_running_loop().time()
-        place.due = now + wait * (1 + JITTER * random.random())  # noqa: S311  # nothing secret about it
+        place.due = now + delayed(wait)
         if failure is not None:
-            place.blocked_until = now + failure.wait
+            place.not_before = now + failure.wait
 
     async def _take(self, place: _Place, held: _Held, fetched: Fetched) -> None:
         """Put a fetched list in force, or refuse it."""
@@ -334,7 +295,7 @@ class SourceKeeper:
     async def accept(self, name: str) -> bool:
         """Put the refused lists of a source in force, because an operator accepts them; return whether there was one."""
         found = False
-        for place in self._places.values():
+        for place in self._rounds.places.values():
             for held in [held for held in place.held.values() if held.source.name == name]:
                 if (refused := held.refused) is not None:
                     found = True
@@ -475,7 +436,7 @@ class SourceKeeper:
         records = [held.record for held in place.held.values()]
         checked = [record.checked_at for record in records if record is not None]
         if len(checked) < len(records):
-            return _NEVER
+            return AT_ONCE
         left = place.refresh - (self._clock() - min(checked))
         return asyncio.get_running_loop().time() + min(left, place.refresh)
 

@@ -23,6 +23,7 @@ import msgspec
 import structlog
 
 from ermon.aio.files import open_file
+from ermon.aio.rounds import AT_ONCE, Place, Rounds
 from ermon.aio.threads import in_thread
 from ermon.model.ownership import VRPS, OwnershipSource, Reading, space_of
 from ermon.model.prefixes import Prefix, parse_prefix
@@ -80,7 +81,7 @@ class _Got(NamedTuple):
 
 
 @dataclass(slots=True, eq=False)
-class _Held:
+class _Held(Place):
     """A source, and its last reading."""
 
     source: OwnershipSource
@@ -95,9 +96,6 @@ class _Held:
     judged: bool = False
     """Whether it has been reported that the source can be used, or not."""
     restored: bool = False
-    due: float = 0.0
-    """By the clock of the event loop."""
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def key(self) -> SourceKey:
@@ -218,9 +216,7 @@ class OwnershipKeeper:
         self._clock = clock
         self._space: tuple[Prefix, ...] = ()
         self._forget = 0.0
-        self._held: dict[SourceKey, _Held] = {}
-        self._tasks: dict[SourceKey, asyncio.Task[None]] = {}
-        self._group: asyncio.TaskGroup | None = None
+        self._rounds: Rounds[SourceKey, _Held] = Rounds(self._look, self._restore_once)
         self._storage_failed = False
 
     def ages(self) -> Mapping[SourceKey, float]:
@@ -228,7 +224,7 @@ class OwnershipKeeper:
         now = self._clock()
         return {
             key: max(0.0, now - held.reading.taken_at)
-            for key, held in self._held.items()
+            for key, held in self._rounds.places.items()
             if held.reading is not None
         }
 
@@ -239,49 +235,27 @@ class OwnershipKeeper:
         """
         wanted = {SourceKey.of(source): source for source in sources}
         self._space, self._forget = tuple(space), forget
-        for gone in self._held.keys() - wanted.keys():
-            del self._held[gone]
-            if (task := self._tasks.pop(gone, None)) is not None:
-                task.cancel()
+        self._rounds.leave_out_all_but(wanted)
         for key, source in wanted.items():
-            held = self._held.setdefault(key, _Held(source))
+            held = self._rounds.places.setdefault(key, _Held(source))
             held.source = source
-            held.due = 0.0
-            held.changed.set()
-            self._watch(held)
-
-    def _watch(self, held: _Held) -> None:
-        if self._group is not None and held.key not in self._tasks:
-            self._tasks[held.key] = self._group.create_task(self._keep(held))
+            held.due = AT_ONCE
+            self._rounds.go_to(key)
 
     async def run(self) -> None:
         """Read the sources until cancelled."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                self._group = group
-                for held in self._held.values():
-                    self._watch(held)
-                await asyncio.get_running_loop().create_future()  # the sources may change
-        finally:
-            self._group = None
-            self._tasks.clear()
+        await self._rounds.run()
 
-    async def _keep(self, held: _Held) -> None:
+    async def _restore_once(self, held: _Held) -> None:
+        if not held.restored:
+            held.restored = True
+            await self._restore(held)
+
+    async def _look(self, held: _Held) -> None:
         loop = asyncio.get_running_loop()
-        while True:
-            held.changed.clear()
-            if not held.restored:
-                held.restored = True
-                await self._restore(held)
-            wait = held.due - loop.time()
-            if wait <= 0:
-                began = loop.time()
-                pause = await self._refresh(held)
-                held.due = loop.time() + max(pause, _PAUSES * (loop.time() - began))
-                continue
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait):  # wait_for may swallow a cancellation (Python 3.11)
-                    await held.changed.wait()
+        began = loop.time()
+        pause = await self._refresh(held)
+        held.due = loop.time() + max(pause, _PAUSES * (loop.time() - began))
 
     async def _refresh(self, held: _Held) -> float:
         """Read a source; return the seconds to the next time."""
@@ -336,7 +310,7 @@ class OwnershipKeeper:
 
     async def accept(self, name: str) -> bool:
         """Use a refused list of this source, because an operator accepts it; return whether there was one."""
-        for held in self._held.values():
+        for held in self._rounds.places.values():
             if held.key.name == name and held.refused is not None:
                 await self._use(held, held.refused)
                 return True
@@ -351,7 +325,7 @@ class OwnershipKeeper:
         reading = msgspec.structs.replace(reading, taken_at=min(got.taken_at, now)).after(
             before, self._forget
         )
-        if self._held.get(held.key) is not held:
+        if self._rounds.places.get(held.key) is not held:
             return
         held.reading, held.validators, held.stamp = reading, got.validators, got.stamp
         if reading != before:
@@ -361,7 +335,7 @@ class OwnershipKeeper:
 
     def _report(self, held: _Held, reason: str | None) -> None:
         news = reason != held.reason or not held.judged
-        if news and self._held.get(held.key) is held:
+        if news and self._rounds.places.get(held.key) is held:
             held.reason, held.judged = reason, True
             self._rejected(held.key, reason)
 

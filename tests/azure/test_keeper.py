@@ -77,7 +77,7 @@ class Desk:
 
     async def look_again(self, config: Config, client: ArmClient | None = None) -> None:
         """Have every place looked at now, as a reload does for files."""
-        for place in self.keeper._places.values():
+        for place in self.keeper._rounds.places.values():
             place.due = place.not_before = float("-inf")
             place.changed.set()
         await self.hear()
@@ -217,8 +217,8 @@ async def test_a_circuit_that_a_reload_removes_is_read_no_more(tmp_path):
     desk = Desk(tmp_path)
     async with desk.running(CONFIG):
         desk.keeper.reconfigure((), None)
-        assert desk.keeper._places == {}
-        assert desk.keeper._tasks == {}
+        assert desk.keeper._rounds.places == {}
+        assert desk.keeper._rounds.tasks == {}
 
 
 # Azure Resource Manager ----------------------------------------------------------------------------------

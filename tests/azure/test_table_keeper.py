@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from ermon.aio.rounds import JITTER
 from ermon.azure.table_files import TablesRead
-from ermon.azure.table_keeper import JITTER, OUT_OF_TURN_SECONDS, TableKeeper
+from ermon.azure.table_keeper import OUT_OF_TURN_SECONDS, TableKeeper
 from ermon.model.azure import ARM, AzureCircuit
 from ermon.model.inventory import Circuit, LinkKey
 from tests.networks import SMALL

@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
+from ermon.aio.rounds import JITTER
 from ermon.model.inventory import Source
 from ermon.model.source_key import SourceKey
 from ermon.sources import keeper as keeper_module
@@ -125,14 +126,14 @@ def serve_m365(server: ListServer, version: str = VERSION) -> None:
 
 
 def place_of(keeper: SourceKeeper, source: Source) -> keeper_module._Place:
-    return keeper._places[(source.kind, source.location)]
+    return keeper._rounds.places[(source.kind, source.location)]
 
 
 async def rest(keeper: SourceKeeper, source: Source) -> float:
     """Wait until a source waits for its next refresh, and return the seconds until then."""
     place = place_of(keeper, source)
     loop = asyncio.get_running_loop()
-    while (due := max(place.due, place.blocked_until)) < loop.time():  # noqa: ASYNC110  # nobody tells
+    while (due := max(place.due, place.not_before)) < loop.time():  # noqa: ASYNC110  # nobody tells
         await asyncio.sleep(0.001)
     return due - loop.time()
 
@@ -194,14 +195,14 @@ async def test_a_refresh_comes_when_it_is_due_or_a_little_later(bench: Bench, se
     serve(server, *OLD)
     async with bench.run(tags(server)) as keeper:
         await bench.reports.count(1)
-        assert LATER - 60 < await rest(keeper, tags(server)) < LATER * (1 + keeper_module.JITTER)
+        assert LATER - 60 < await rest(keeper, tags(server)) < LATER * (1 + JITTER)
 
 
 async def test_the_web_service_is_requested_at_most_once_an_hour(bench: Bench, server: ListServer):
     serve_m365(server)
     async with bench.run(m365(server)) as keeper:
         await bench.reports.count(1)
-        assert 3600 - 60 < await rest(keeper, m365(server)) < 3600 * (1 + keeper_module.JITTER)
+        assert 3600 - 60 < await rest(keeper, m365(server)) < 3600 * (1 + JITTER)
         keeper.reconfigure([m365(server)])
         keeper.reconfigure([m365(server, "Exchange"), m365(server)])
         assert (await bench.reports.count(2))[1][:2] == ("updated", "Exchange")
@@ -225,9 +226,7 @@ async def test_a_missing_list_is_requested_again_soon(bench: Bench, server: List
     server.serve("/tags.json", b"", status=500)
     async with bench.run(tags(server)) as keeper:
         await server.asked(1)
-        assert await rest(keeper, tags(server)) <= keeper_module.FIRST_RETRY_SECONDS * (
-            1 + keeper_module.JITTER
-        )
+        assert await rest(keeper, tags(server)) <= keeper_module.FIRST_RETRY_SECONDS * (1 + JITTER)
 
 
 async def test_a_list_in_force_waits_for_its_next_refresh_when_one_fails(bench: Bench, server: ListServer):
@@ -704,7 +703,7 @@ async def test_a_source_that_a_reload_removes_during_a_fetch_is_not_reported(
         await server.asked(1)
         keeper.reconfigure([])
         await asyncio.sleep(0)
-        assert keeper._watches == {}
+        assert keeper._rounds.tasks == {}
     assert bench.reports.said == []
 
 
