@@ -1,4 +1,4 @@
-"""Files that are always complete: a reader finds the old one or the new one, never a part."""
+"""Files that are always complete, a reader finds the old one or the new one, never a part; and files that others write."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 OWN_MODE = 0o600
 """Readable by ermon only: its files contain passwords, and details of the network that help an attacker."""
@@ -73,6 +73,33 @@ def open_file(path: Path) -> BinaryIO:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         raise OSError(errno.EINVAL, f"it is {KINDS.get(kind, 'not a file')}", str(path))
     return os.fdopen(descriptor, "rb")
+
+
+class Edition(NamedTuple):
+    """What distinguishes one edition of a file from another."""
+
+    inode: int
+    size: int
+    modified: int
+    """Nanoseconds since the epoch."""
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Edition:
+        return cls(status.st_ino, status.st_size, status.st_mtime_ns)
+
+    @property
+    def written(self) -> float:
+        """When it was written, in seconds since the epoch."""
+        return self.modified / 1e9
+
+
+def read_if_new(path: Path, known: Edition | None, limit: int) -> tuple[Edition, bytes | None]:
+    """Return the edition of a file, and its content, of which no more than one byte over ``limit`` is read; ``None`` if it is
+    the edition that is known. ``OSError`` if that fails.
+    """
+    with open_file(path) as file:
+        edition = Edition.of(os.fstat(file.fileno()))
+        return edition, None if edition == known else file.read(limit + 1)
 
 
 def _sync_folder(folder: Path) -> None:

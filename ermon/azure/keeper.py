@@ -6,7 +6,6 @@ The last good reading stays until it is too old; an attempt that fails is report
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from ermon.aio.files import open_file
+from ermon.aio.files import Edition, read_if_new
 from ermon.aio.rounds import AT_ONCE, Place, Rounds, delayed
 from ermon.aio.threads import in_thread
 from ermon.azure.circuit import MAX_BYTES, NoSuchCircuitError, find_circuit, read_circuits, reading_of
@@ -66,8 +65,8 @@ class _Place(Place):
     refresh: float = 0.0
     restored: set[str] = field(default_factory=set)
     """The circuits whose readings of an earlier run have been looked up."""
-    seen: tuple[float, int, int] | None = None
-    """The time, the size and the number of the file as it was last read."""
+    seen: Edition | None = None
+    """The file as it was last read."""
 
 
 class AzureKeeper:
@@ -186,7 +185,9 @@ class AzureKeeper:
     async def _from_file(self, place: _Place) -> Mapping[str, Taken | FailedError]:
         """Return the readings of a file that was written again; nothing if it was not."""
         try:
-            seen, content = await in_thread(partial(_look, self._base / place.location, place.seen))
+            seen, content = await in_thread(
+                partial(read_if_new, self._base / place.location, place.seen, MAX_BYTES)
+            )
         except OSError as error:
             place.seen = None
             reason = f"{place.location} cannot be read: {error.strerror or error}"
@@ -200,7 +201,7 @@ class AzureKeeper:
             circuits = await in_thread(partial(read_circuits, content))
         except SourceError as error:
             raise FailedError(AzureFailure.SHAPE, f"{place.location}: {error}") from error
-        taken = min(seen[0], self._clock())  # a file of the future is of now
+        taken = min(seen.written, self._clock())  # a file of the future is of now
         return {name: _found(place.location, circuits, each, taken) for name, each in place.circuits.items()}
 
     # Azure Resource Manager --------------------------------------------------------------------------
@@ -241,11 +242,3 @@ def _found(where: str, circuits: list[AzureCircuit], circuit: Circuit, taken: fl
         return FailedError(AzureFailure.MISSING, f"{where}: {error}")
     except SourceError as error:
         return FailedError(AzureFailure.SHAPE, f"{where}: {error}")
-
-
-def _look(path: Path, seen: tuple[float, int, int] | None) -> tuple[tuple[float, int, int], bytes | None]:
-    """Return the state of a file, and its content if it is not the one that was seen."""
-    with open_file(path) as file:
-        status = os.fstat(file.fileno())
-        now = (status.st_mtime, status.st_size, status.st_ino)
-        return now, None if now == seen else file.read(MAX_BYTES + 1)

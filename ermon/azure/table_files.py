@@ -6,13 +6,12 @@ same for ``secondary``, and ``stats.json``. Only the routes are needed.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ermon.aio.files import open_file
+from ermon.aio.files import Edition, read_if_new
 from ermon.azure import tables
 from ermon.azure.tables import MAX_BYTES, TableError, read_document
 from ermon.model.azure_tables import AzureArp, AzureNeighbor, AzureRoute, AzureTraffic
@@ -21,8 +20,8 @@ AZ_SECONDS = 300.0
 """So long before the time of its file Azure may have been asked for a table: ``az`` waits for it, usually for a minute or two."""
 
 STATS = "stats.json"
-Seen = dict[str, tuple[float, int, int]]
-"""By file name: the time, the size and the number of each file as it was last read."""
+Seen = dict[str, Edition]
+"""By file name: each file as it was last read."""
 
 
 @dataclass(slots=True)
@@ -70,11 +69,11 @@ def read_files(folder: Path, device: str, seen: Seen, now: float) -> TablesRead:
     }
     for name, put in kinds.items():
         try:
-            state, content = _look(folder / name, seen.get(name))
+            edition, content = read_if_new(folder / name, seen.get(name), MAX_BYTES)
             if content is not None:
                 put(read_document(content))
-                found.was_asked(min(state[0], now) - AZ_SECONDS)
-            seen[name] = state
+                found.was_asked(min(edition.written, now) - AZ_SECONDS)
+            seen[name] = edition
         except FileNotFoundError:
             seen.pop(name, None)
             if name == f"routes-{device}.json":
@@ -85,11 +84,3 @@ def read_files(folder: Path, device: str, seen: Seen, now: float) -> TablesRead:
         except TableError as error:
             found.problems.append(f"{name} {error}")
     return found
-
-
-def _look(path: Path, seen: tuple[float, int, int] | None) -> tuple[tuple[float, int, int], bytes | None]:
-    """Return the state of a file, and its content if it is not the one that was seen."""
-    with open_file(path) as file:
-        status = os.fstat(file.fileno())
-        state = (status.st_mtime, status.st_size, status.st_ino)
-        return state, None if state == seen else file.read(MAX_BYTES + 1)

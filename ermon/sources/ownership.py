@@ -22,7 +22,7 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
-from ermon.aio.files import open_file
+from ermon.aio.files import Edition, open_file
 from ermon.aio.rounds import AT_ONCE, Place, Rounds
 from ermon.aio.threads import in_thread
 from ermon.model.ownership import VRPS, OwnershipSource, Reading, space_of
@@ -56,14 +56,6 @@ Updated = Callable[[SourceKey, Reading], None]
 Rejected = Callable[[SourceKey, str | None], None]
 
 
-class Stamp(NamedTuple):
-    """What distinguishes one edition of a file from another."""
-
-    inode: int
-    size: int
-    modified: int
-
-
 class _Kept(msgspec.Struct, frozen=True):
     """What is kept of a source over a restart."""
 
@@ -77,7 +69,7 @@ class _Got(NamedTuple):
     reading: Reading | None
     taken_at: float
     validators: Validators = Validators()
-    stamp: Stamp | None = None
+    edition: Edition | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -87,7 +79,7 @@ class _Held(Place):
     source: OwnershipSource
     reading: Reading | None = None
     validators: Validators = field(default_factory=Validators)
-    stamp: Stamp | None = None
+    edition: Edition | None = None
     reason: str | None = None
     """The last reported problem."""
     failures: int = 0
@@ -115,15 +107,14 @@ def read(
     return msgspec.structs.replace(found, space=space_of(wanted))
 
 
-def read_file(source: OwnershipSource, base: Path, space: Iterable[Prefix]) -> tuple[Reading, Stamp]:
+def read_file(source: OwnershipSource, base: Path, space: Iterable[Prefix]) -> tuple[Reading, Edition]:
     """Read a file, relative to ``base``; ``SourceError`` if it cannot be used."""
     path = base / path_of(source.location)
     try:
         with open_file(path) as file:
-            state = os.fstat(file.fileno())
-            stamp = Stamp(state.st_ino, state.st_size, state.st_mtime_ns)
+            edition = Edition.of(os.fstat(file.fileno()))
             pieces = iter(partial(file.read, _READ_BYTES), b"")
-            return read(source, pieces, space, state.st_mtime_ns / 1e9), stamp
+            return read(source, pieces, space, edition.written), edition
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror}") from error
     except SourceError as error:
@@ -292,10 +283,10 @@ class OwnershipKeeper:
         source, space = held.source, self._space
         known = held.reading is not None and held.reading.space == space_of(space)
         if not is_url(source.location):
-            reading, stamp = await in_thread(
-                partial(_read_if_new, source, self._base, space, held.stamp if known else None)
+            reading, edition = await in_thread(
+                partial(_read_if_new, source, self._base, space, held.edition if known else None)
             )
-            return _Got(reading, counts_from(source, stamp.modified / 1e9), stamp=stamp)
+            return _Got(reading, counts_from(source, edition.written), edition=edition)
         try:
             async with asyncio.timeout(LIMITS.total), new_session(LIMITS, self._tls) as session:
                 found = await download_pieces(
@@ -327,7 +318,7 @@ class OwnershipKeeper:
         )
         if self._rounds.places.get(held.key) is not held:
             return
-        held.reading, held.validators, held.stamp = reading, got.validators, got.stamp
+        held.reading, held.validators, held.edition = reading, got.validators, got.edition
         if reading != before:
             await self._store(held)
             self._updated(held.key, reading)
@@ -376,12 +367,11 @@ class OwnershipKeeper:
 
 
 def _read_if_new(
-    source: OwnershipSource, base: Path, space: tuple[Prefix, ...], known: Stamp | None
-) -> tuple[Reading | None, Stamp]:
+    source: OwnershipSource, base: Path, space: tuple[Prefix, ...], known: Edition | None
+) -> tuple[Reading | None, Edition]:
     """Read a file unless it is the one that is known."""
     if known is not None:
         with contextlib.suppress(OSError):
-            state = (base / path_of(source.location)).stat()
-            if known == Stamp(state.st_ino, state.st_size, state.st_mtime_ns):
+            if known == Edition.of((base / path_of(source.location)).stat()):
                 return None, known
     return read_file(source, base, space)

@@ -5,7 +5,7 @@ it.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, TypeVar
@@ -42,6 +42,16 @@ class SourceError(Exception):
 
     def __init__(self, text: str) -> None:
         super().__init__(printable(_short(text, _LONGEST_ERROR)))
+
+
+def within(parts: Iterable[bytes], limit: int) -> Iterator[bytes]:
+    """Yield the parts of a list; ``SourceError`` once they are longer than ``limit`` bytes together."""
+    total = 0
+    for part in parts:
+        total += len(part)
+        if total > limit:
+            raise SourceError(f"is larger than {limit} bytes")
+        yield part
 
 
 class NoSuchPartError(SourceError):

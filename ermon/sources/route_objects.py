@@ -16,7 +16,7 @@ from msgspec import Struct
 from ermon.model.ownership import Reading, RouteObject
 from ermon.model.prefixes import Prefix, PrefixSet, parse_prefix
 from ermon.model.text import printable
-from ermon.sources.published import SourceError, quote, read_json
+from ermon.sources.published import SourceError, quote, read_json, within
 from ermon.sources.vrps import MAX_BYTES, MAX_HELD, read_asn
 
 _MAX_BGPQ4_BYTES = 32 * 1024 * 1024
@@ -36,7 +36,7 @@ def read_route_objects(parts: Iterable[bytes], space: Iterable[Prefix], taken_at
     A dump takes seconds: do not use this on the event loop.
     """
     own = PrefixSet(space)
-    rest = _limited(parts)
+    rest = within(parts, MAX_BYTES)
     first = b""
     while not first.strip() and len(first) <= _LONGEST_LINE and (part := next(rest, None)) is not None:
         first += part
@@ -48,15 +48,6 @@ def read_route_objects(parts: Iterable[bytes], space: Iterable[Prefix], taken_at
         raise SourceError(f"has more than {MAX_HELD} route objects in customer.own_prefixes and nat_pools")
     order = sorted(found, key=lambda each: (each.prefix, each.asn or 0, each.shortest or 0, each.registry))
     return Reading(taken_at, total, route_objects=tuple(order))
-
-
-def _limited(parts: Iterable[bytes]) -> Iterator[bytes]:
-    total = 0
-    for part in parts:
-        total += len(part)
-        if total > MAX_BYTES:
-            raise SourceError(f"is larger than {MAX_BYTES} bytes")
-        yield part
 
 
 # bgpq4 -j --------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from ermon.model.ownership import Reading, Vrp
 from ermon.model.prefixes import Prefix, PrefixSet, parse_prefix
-from ermon.sources.published import SourceError, quote
+from ermon.sources.published import SourceError, quote, within
 
 MAX_BYTES = 128 * 1024 * 1024
 """The size of a document, decompressed: twice that of today's internet."""
@@ -197,11 +197,7 @@ class _Document:
 
 def _limited(parts: Iterable[bytes]) -> Iterator[bytes]:
     """Yield parts of at most ``_PART_BYTES``, and no more than ``MAX_BYTES`` in all."""
-    total = 0
-    for part in parts:
-        total += len(part)
-        if total > MAX_BYTES:
-            raise SourceError(f"is larger than {MAX_BYTES} bytes")
+    for part in within(parts, MAX_BYTES):
         for at in range(0, len(part), _PART_BYTES):
             yield part[at : at + _PART_BYTES]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ermon.aio.files import beside, open_file, replace_file
+from ermon.aio.files import beside, open_file, read_if_new, replace_file
 
 
 def test_a_file_is_replaced_and_other_users_cannot_read_it(tmp_path: Path):
@@ -97,3 +97,17 @@ def test_a_pipe_or_a_device_is_refused_at_once(tmp_path: Path):
     (tmp_path / "file").write_bytes(b"content")
     with open_file(tmp_path / "file") as file:
         assert file.read() == b"content"
+
+
+def test_a_file_that_others_write_is_read_once_for_each_edition(tmp_path: Path) -> None:
+    path = tmp_path / "list.json"
+    path.write_bytes(b"first")
+    os.utime(path, (1_000.0, 1_000.0))
+    first, content = read_if_new(path, None, 10)
+    assert (first.written, content) == (1_000.0, b"first")
+    assert read_if_new(path, first, 10) == (first, None)
+    replace_file(path, b"other")
+    os.utime(path, (1_000.0, 1_000.0))
+    second, content = read_if_new(path, first, 10)
+    assert (second != first, content) == (True, b"other"), "another file of the same size and time"
+    assert read_if_new(path, first, 3)[1] == b"othe", "one byte over the limit shows that it is longer"
